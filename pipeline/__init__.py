@@ -1,0 +1,31 @@
+"""outreach-intent: what does an outreach message ask of its reader?
+
+The public names are loaded on first use, so that ``import pipeline`` costs nothing::
+
+    import pipeline
+
+    clf = pipeline.load("models/default")
+    clf.predict(["Could you introduce me to your editor?"])[0].primary  # 'influence'
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["Classifier", "Prediction", "__version__", "load"]
+
+if TYPE_CHECKING:
+    from pipeline.inference.classifier import Classifier, load
+    from pipeline.records import Prediction
+
+_HOMES = {
+    "Classifier": "pipeline.inference.classifier",
+    "Prediction": "pipeline.records",
+    "load": "pipeline.inference.classifier",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'pipeline' has no attribute {name!r}")

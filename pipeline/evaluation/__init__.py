@@ -1,0 +1,1 @@
+"""From a model folder and labelled messages to a report."""

@@ -1,0 +1,1 @@
+"""From a model folder and new messages to predictions; needs no torch."""

