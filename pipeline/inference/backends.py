@@ -60,10 +60,7 @@ class TorchBackend:
         """Load the weights; raises `ModelFolderError` if they are missing or damaged."""
         import torch
         from transformers import AutoModelForSequenceClassification
-        from transformers.utils import logging
 
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
         try:
             model = AutoModelForSequenceClassification.from_pretrained(
                 folder, local_files_only=True, attn_implementation="sdpa"

@@ -74,9 +74,7 @@ class Classifier:
 
     def _prediction(self, name: str, row: NDArray[np.float64]) -> Prediction:
         asks = asks_of(row, self.labels, self.thresholds, self.multi_label)
-        scores = {
-            label: round(float(p), 6) for label, p in zip(self.labels, row, strict=True)
-        }
+        scores = {label: round(float(p), 6) for label, p in zip(self.labels, row, strict=True)}
         return Prediction(name, primary_of(row, asks, self.labels), asks, scores)
 
 

@@ -51,7 +51,9 @@ def read_contract(folder: Path) -> Contract:
     """
     if not folder.is_dir():
         raise ModelFolderError(f"{folder}: no such model folder. Train one with `make train`.")
-    missing = [name for name in (CONTRACT, TOKENIZER, "config.json") if not (folder / name).exists()]
+    missing = [
+        name for name in (CONTRACT, TOKENIZER, "config.json") if not (folder / name).exists()
+    ]
     if missing:
         present = ", ".join(sorted(p.name for p in folder.iterdir())) or "nothing"
         raise ModelFolderError(

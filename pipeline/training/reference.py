@@ -76,9 +76,7 @@ class TfidfReference:
         vocabulary = {word: i for i, word in enumerate(content["words"])}
         vectorizer = TfidfVectorizer(ngram_range=(1, 2), vocabulary=vocabulary)
         vectorizer.idf_ = arrays["idf"].astype(np.float64)
-        return cls(
-            vectorizer, arrays["coefficients"], arrays["intercepts"], content["multi_label"]
-        )
+        return cls(vectorizer, arrays["coefficients"], arrays["intercepts"], content["multi_label"])
 
 
 def _fit(features: object, target: NDArray[np.bool_]) -> LogisticRegression:
