@@ -1,0 +1,63 @@
+"""From rendered texts to token ids, and from token ids to batches: the same in training and use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from pipeline.errors import ModelFolderError
+
+Ids = NDArray[np.int64]
+
+
+class Encoder:
+    """Turns texts into token ids with the tokenizer of a model folder."""
+
+    def __init__(self, tokenizer_file: Path, max_length: int) -> None:
+        """Load a ``tokenizer.json``.
+
+        Raises:
+            ModelFolderError: the file is missing or damaged.
+        """
+        try:
+            self._tokenizer = Tokenizer.from_file(str(tokenizer_file))
+        except Exception as error:  # noqa: BLE001 - the Rust side raises bare Exception
+            raise ModelFolderError(
+                f"{tokenizer_file}: not a tokenizer ({type(error).__name__}); copy or train again."
+            ) from None
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(max_length)
+
+    def __call__(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids per text, special tokens included, at most `max_length` each."""
+        return [encoded.ids for encoded in self._tokenizer.encode_batch_fast(list(texts))]
+
+
+def pad(ids: Sequence[Sequence[int]], pad_id: int = 0) -> tuple[Ids, Ids]:
+    """Token ids and attention mask, both of shape (batch, longest)."""
+    lengths = np.array([len(row) for row in ids])
+    mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
+    padded = np.full(mask.shape, pad_id, dtype=np.int64)
+    padded[mask.astype(bool)] = np.concatenate([np.asarray(row, dtype=np.int64) for row in ids])
+    return padded, mask
+
+
+def batches(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
+    """Indices in batches of similar length that hold at most `tokens` tokens when padded.
+
+    >>> list(batches([5, 50, 6, 40], tokens=100))
+    [[1, 3], [2, 0]]
+    """
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    batch: list[int] = []
+    for i in order:  # longest first, so the first of a batch sets its width
+        if batch and (len(batch) + 1) * lengths[batch[0]] > tokens:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
