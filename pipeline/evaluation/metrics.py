@@ -141,7 +141,9 @@ def average_precision(
     here = np.ones(len(true), bool) if rows is None else rows
     distinct, level = np.unique(-scores, return_inverse=True)
     weights = [(true & here).astype(np.float32), here.astype(np.float32)]
-    itself = [np.bincount(level, w, len(distinct))[None] for w in weights]
+    itself: list[Floats] = [
+        np.bincount(level, w, len(distinct)).astype(np.float64)[None] for w in weights
+    ]
     if len(distinct) > _LEVELS:
         level = np.argsort(np.argsort(-scores, kind="stable")) * _LEVELS // len(scores)
     cells, shape = (np.arange(len(true)), level), (len(true), min(len(distinct), _LEVELS))

@@ -28,6 +28,7 @@ _ROLES = {"#000001": "var(--ink)", "#000002": "var(--muted)", "#000003": "var(--
 INK, MUTED, LINE, *SERIES = _ROLES
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a label may hold dollar signs
     "font.size": 9,
     "axes.edgecolor": LINE,
     "axes.labelcolor": INK,
@@ -79,6 +80,12 @@ def to_svg(canvas: Canvas, name: str, words: str) -> Markup:
     return Markup(svg.replace("<svg", opening, 1).strip())  # noqa: S704 - our own, escaped above
 
 
+def shown(name: str, most: int = 24) -> str:
+    """A label as it stands in a picture: without underscores, cut where it is very long."""
+    words = name.replace("_", " ")
+    return words if len(words) <= most else words[: most - 1] + "…"
+
+
 def reliability(claimed: Floats, true: Bools, names: Sequence[str]) -> Markup:
     """Reliability curves: what share of claims came true, by how sure the model was.
 
@@ -94,7 +101,7 @@ def reliability(claimed: Floats, true: Bools, names: Sequence[str]) -> Markup:
             points = [(claimed[bins == b, i].mean(), true[bins == b, i].mean()) for b in set(bins)]
             x, y = zip(*sorted(points), strict=True)
             marker = "osD^vP"[i % 6]
-            axes.plot(x, y, color=SERIES[i % 6], marker=marker, markersize=4, label=name)
+            axes.plot(x, y, color=SERIES[i % 6], marker=marker, markersize=4, label=shown(name))
         axes.set(
             xlabel="probability the model gave", ylabel="share that was so", xlim=(-0.02, 1.02)
         )
@@ -118,7 +125,7 @@ def confusion(counts: Ints, names: Sequence[str]) -> Markup:
     """
     size = len(names)
     few = size <= 12
-    side = 0.75 * size + 1.6 if few else 7.5
+    side = 0.75 * size + 2.4 if few else 7.5
     with _canvas(side, side * 0.85) as (canvas, axes):
         share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         for row, column in zip(*np.nonzero(counts), strict=True):
@@ -134,8 +141,8 @@ def confusion(counts: Ints, names: Sequence[str]) -> Markup:
         axes.set(xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5))
         axes.set(xlabel="the model says", ylabel="it is")
         if few:
-            axes.set_xticks(range(size), [n.replace("_", " ") for n in names])
-            axes.set_yticks(range(size), [n.replace("_", " ") for n in names])
+            axes.set_xticks(range(size), [shown(n) for n in names])
+            axes.set_yticks(range(size), [shown(n) for n in names])
         axes.tick_params(length=0)
         return to_svg(
             canvas, "confusion", "Confusion matrix of primaries; the table holds the same."

@@ -27,6 +27,11 @@ class KeywordClassifier:
 
 
 @pytest.fixture
+def classifier() -> KeywordClassifier:
+    return KeywordClassifier()
+
+
+@pytest.fixture
 def messages() -> tuple[LabelledMessage, ...]:
     """Forty messages of every kind: two asks, none, a pair, two origins; some are traps."""
     made = []
@@ -63,8 +68,7 @@ def gold(messages: tuple[LabelledMessage, ...]) -> GoldSet:
 
 
 @pytest.fixture
-def scores(gold: GoldSet) -> Scores:
-    classifier = KeywordClassifier()
+def scores(gold: GoldSet, classifier: KeywordClassifier) -> Scores:
     return Scores.decide(
         classifier.predict_proba(gold.texts), classifier.thresholds, multi_label=True
     )

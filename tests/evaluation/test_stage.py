@@ -4,7 +4,6 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import KeywordClassifier
 
 import pipeline.inference.classifier as classifier_module
 from pipeline.errors import InputError, ModelFolderError
@@ -18,11 +17,11 @@ INJECTION = '<script>alert(1)</script><img src=x onerror="alert(2)">'
 
 
 @pytest.fixture
-def settings(tmp_path, messages):
+def settings(tmp_path, messages, classifier):
     made = parse_settings(
         {
             "name": "tiny",
-            "task": {"labels": list(KeywordClassifier.labels)},
+            "task": {"labels": list(classifier.labels)},
             "data": {"messages": ["unused"], "processed": str(tmp_path / "processed")},
             "models": str(tmp_path / "models"),
             "evaluation": {"bootstrap": 50},
@@ -35,8 +34,8 @@ def settings(tmp_path, messages):
 
 
 @pytest.fixture(autouse=True)
-def _keyword_model(monkeypatch):
-    monkeypatch.setattr(classifier_module, "load", lambda folder: KeywordClassifier())
+def _keyword_model(monkeypatch, classifier):
+    monkeypatch.setattr(classifier_module, "load", lambda folder: classifier)
 
 
 def test_the_stage_writes_a_report_and_skips_when_nothing_changed(settings, messages):
@@ -70,7 +69,7 @@ def test_the_page_is_whole_and_needs_no_network(settings):
     page = (evaluate(settings).output_dir / "index.html").read_text()
     assert "<script" not in page
     assert 'src="' not in page
-    assert "http" not in page
+    assert "://" not in page
     assert page.count("<svg") >= 2
     assert "Only the figures of real mail say something" in page
 
@@ -100,9 +99,10 @@ def test_other_data_and_another_folder(settings, tmp_path):
     assert (tmp_path / "elsewhere" / "index.html").is_file()
 
 
-def test_markup_in_labels_and_names_is_shown_not_run(settings, tmp_path, monkeypatch):
-    class Hostile(KeywordClassifier):
+def test_markup_in_labels_and_names_is_shown_not_run(settings, tmp_path, monkeypatch, classifier):
+    class Hostile(type(classifier)):
         labels = (INJECTION, "influence")
+        thresholds = np.array([0.5, 0.5])
 
         def predict_proba(self, texts):
             return np.full((len(texts), 2), 0.6)
