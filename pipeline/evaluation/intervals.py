@@ -81,14 +81,21 @@ class Bootstrap:
             blocks.append(np.asarray(product, np.float64))
         return np.concatenate(blocks)
 
-    def figure(self, values: Floats) -> Figure:
+    def figure(self, values: Floats, *, centred: bool = False) -> Figure:
         """The figure of values that stand in the order of `sums`: its value and its interval.
 
         Resamples in which the figure is not defined (NaN) are left out of the interval.
+
+        Args:
+            values: shape (1 + resamples,).
+            centred: move the interval so that the resamples' mean falls on the figure; for errors
+                that cannot be negative, to which every resample adds noise of its own.
         """
         resampled = values[1:][~np.isnan(values[1:])]
         if np.isnan(values[0]) or not len(resampled):
             return Figure(float(values[0]))
+        if centred:
+            resampled = np.maximum(resampled - resampled.mean() + values[0], 0.0)
         tail = (1 - self.confidence) / 2
         low, high = np.quantile(resampled, [tail, 1 - tail])
         return Figure(float(values[0]), float(low), float(high))

@@ -87,7 +87,7 @@ def _calibration(gold: GoldSet, scores: Scores, bootstrap: Bootstrap, rows: Bool
         squared = squared / len(gold.labels)
     sums = bootstrap.sums(np.column_stack([squared * rows, rows]))
     return {
-        "calibration.ece": bootstrap.figure(mean_defined(np.stack(binned, axis=-1))),
+        "calibration.ece": bootstrap.figure(mean_defined(np.stack(binned, axis=-1)), centred=True),
         "calibration.brier": bootstrap.figure(ratio(sums[:, 0], sums[:, 1])),
     }
 

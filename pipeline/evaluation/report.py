@@ -80,7 +80,7 @@ def _context(measured: Measured, model_name: str) -> dict[str, Any]:
         "labels": gold.labels,
         "model": figures["model"]["all"],
         "reference": figures.get("reference", {}).get("all"),
-        "origins": [(name, f) for name, f in figures["model"].items() if name != "all"],
+        "origins": list(figures["model"].items())[1:],
         "confusion_picture": plots.confusion(counts, gold.classes),
         "confused": _confused(counts, gold.classes),
         "reliability_picture": plots.reliability(
