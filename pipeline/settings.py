@@ -110,6 +110,8 @@ class Ingest(Section):
     """From files to messages."""
 
     cleaning: Cleaning = Cleaning()
+    owner: tuple[str, ...] = ()
+    """Your own addresses; if any are given, only messages sent to you are kept."""
     near_duplicate_similarity: Share = 0.8
     """Messages whose word 3-grams have at least this Jaccard similarity share a template."""
 

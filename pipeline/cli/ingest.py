@@ -1,7 +1,9 @@
 """`outreach ingest`: from files to messages."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,23 +26,70 @@ def ingest(
         Path | None,
         typer.Option("--from", help="Take the public texts from this folder or JSONL file."),
     ] = None,
+    owner: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="Keep only messages sent to you; may be repeated."),
+    ] = None,
+    show_cleaning: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Show N messages before and after cleaning.")
+    ] = 0,
 ) -> None:
     """Read messages from files into one clean table.
+
+    Reads mailboxes (mbox, maildir, .eml, .emlx), exports of LinkedIn, Slack and WhatsApp, tables
+    (JSON Lines, CSV, Parquet, XLSX) and text files, also inside .gz and .zip and whole folders.
 
     Examples:
 
         outreach ingest
 
-        outreach ingest --set data.messages=[mail.jsonl,export.csv]
+        outreach ingest --set data.messages=[Takeout.zip,linkedin.zip] --owner me@example.org
 
-        outreach ingest --public --from ~/copies/texts.jsonl
+        outreach ingest --show-cleaning 5
+
+        outreach ingest --public
+
+        outreach ingest --from ~/copies/texts.jsonl
     """
     from pipeline.cli.console import TerminalProgress
     from pipeline.cli.words import say_stage
     from pipeline.ingestion.stage import ingest as ingest_stage
 
-    settings = settings_from(config, overrides)
+    owned = [f"ingest.owner={json.dumps(owner)}"] if owner else []
+    settings = settings_from(config, [*(overrides or []), *owned])
     result = ingest_stage(
         settings, force=force, public=public, public_from=from_, progress=TerminalProgress()
     )
     say_stage(result)
+    _say_counts(result.counts)
+    if show_cleaning:
+        _show_cleaning(result.output_dir, show_cleaning)
+
+
+def _say_counts(counts: Mapping[str, Any]) -> None:
+    """Why records were rejected, what was cleaned off, and which languages were found."""
+    from pipeline.cli.console import out
+
+    titles = {"reasons": "rejected", "removed": "cleaned off", "languages": "languages"}
+    for name, title in titles.items():
+        listed = ", ".join(f"{k.replace('_', ' ')} {v:,}" for k, v in counts[name].items())
+        if listed:
+            out.print(f"  {title:<12} {listed}", markup=False)
+
+
+def _show_cleaning(folder: Path, number: int) -> None:
+    """Messages before and after cleaning, evenly drawn from those that it changed."""
+    from pipeline.cli.console import out
+    from pipeline.ingestion.stage import MESSAGES
+    from pipeline.records import Message
+    from pipeline.store import read_records
+
+    changed = [m for m in read_records(folder / MESSAGES, Message) if "original" in m.extra]
+    step = max(len(changed) // number, 1)
+    for message in changed[::step][:number]:
+        removed = ", ".join(message.extra["removed"]) or "private data"
+        out.rule(f"{message.id} ({removed})", align="left")
+        out.print(message.extra["original"], markup=False)
+        out.rule("becomes", align="left", style="dim")
+        out.print(message.text, markup=False)
+    out.print(f"{len(changed):,} messages were changed by cleaning.")

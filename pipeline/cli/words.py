@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 def say_stage(result: "StageResult") -> None:
     """One line a stage: what it made, from the manifest's counts, and how long it took."""
-    counts = ", ".join(f"{_number(v)} {k.replace('_', ' ')}" for k, v in result.counts.items())
+    counts = ", ".join(
+        f"{_number(v)} {k.replace('_', ' ')}"
+        for k, v in result.counts.items()
+        if not isinstance(v, dict)
+    )
     ending = "unchanged, skipped" if result.skipped else _duration(result.seconds)
     out.print(f"[bold]{result.stage:<9}[/] {counts} [dim]({ending})[/] → {result.output_dir}")
 

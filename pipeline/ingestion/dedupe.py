@@ -15,7 +15,6 @@ import re
 import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,26 +38,49 @@ def templates(texts: Iterable[str], similarity: float, scratch: Path) -> NDArray
     Args:
         texts: in a fixed order.
         similarity: 0 to 1.
-        scratch: an empty folder for temporary files.
+        scratch: a folder for temporary files.
 
     Returns:
         Shape (n,): per text the index of its group's first text; -1 for a text without a double.
     """
-    rows = _rows_per_band(similarity)
-    grams = _Grams(scratch / "grams")
-    paths = [scratch / f"band{i}" for i in range(BANDS)]
-    with ExitStack() as stack:
-        bands = [stack.enter_context(path.open("wb")) for path in paths]
+    with TemplateFinder(similarity, scratch) as finder:
         for text in texts:
-            _write_bands(bands, rows, grams.add(text))
-    parent = np.arange(len(grams), dtype=np.int64)
-    with grams:
-        for path in paths:
-            _join(path, parent, grams, similarity)
-            path.unlink()
-    roots = np.array([_find(parent, i) for i in range(len(parent))], dtype=np.int64)
-    sizes = np.bincount(roots, minlength=len(roots))
-    return np.where(sizes[roots] > 1, roots, -1) if len(roots) else roots
+            finder.add(text)
+        return finder.groups()
+
+
+class TemplateFinder:
+    """`templates` for texts that come one by one."""
+
+    def __init__(self, similarity: float, scratch: Path) -> None:
+        self._similarity = similarity
+        self._rows = _rows_per_band(similarity)
+        self._grams = _Grams(scratch / "grams")
+        self._paths = [scratch / f"band{i}" for i in range(BANDS)]
+        self._bands = [path.open("wb") for path in self._paths]
+
+    def __enter__(self) -> TemplateFinder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for band, path in zip(self._bands, self._paths, strict=True):
+            band.close()
+            path.unlink(missing_ok=True)
+        self._grams.close()
+
+    def add(self, text: str) -> None:
+        """Take in the next text."""
+        _write_bands(self._bands, self._rows, self._grams.add(text))
+
+    def groups(self) -> NDArray[np.int64]:
+        """What `templates` returns, for the texts added so far; none can be added after."""
+        parent = np.arange(len(self._grams), dtype=np.int64)
+        for band, path in zip(self._bands, self._paths, strict=True):
+            band.close()
+            _join(path, parent, self._grams, self._similarity)
+        roots = np.array([_find(parent, i) for i in range(len(parent))], dtype=np.int64)
+        sizes = np.bincount(roots, minlength=len(roots))
+        return np.where(sizes[roots] > 1, roots, -1) if len(roots) else roots
 
 
 def _rows_per_band(similarity: float) -> int:
@@ -119,12 +141,9 @@ class _Grams:
     def __len__(self) -> int:
         return len(self._starts) - 1
 
-    def __enter__(self) -> _Grams:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._file.close()
-        self._path.unlink()
+        self._path.unlink(missing_ok=True)
 
     def add(self, text: str) -> NDArray[np.uint64]:
         grams = grams_of(text)

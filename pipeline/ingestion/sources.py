@@ -10,74 +10,332 @@ own name in its own order, values as the file gives them. Prediction gives that 
 keeps only what no field of `Message` holds, in `Message.extra`.
 
 A record without an id gets ``SOURCE:POSITION``, which is the same on every reading. `position` is
-the line (JSON Lines, CSV) or the row (Parquet) at which the record begins, counted from 1.
+the line (JSON Lines, CSV, chats), the row (Parquet, XLSX) or the byte (mbox) at which the record
+begins; inside an archive the member's path stands before it.
+
+Formats are told by content; the name only decides between CSV and plain text. gzip and zip are read
+through, to a depth of `MAX_DEPTH`, and nothing is ever written under a name from an archive.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import codecs
+import io
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import BinaryIO, cast
 
 from pipeline.errors import InputError
+from pipeline.ingestion import archives, delimited, linkedin, mail, mbox, outlook, tables, whatsapp
+from pipeline.ingestion.decode import decode, readable
+from pipeline.ingestion.incoming import Incoming, Record, Unparsed
+from pipeline.ingestion.place import Place, buffered, peek
 from pipeline.records import Message, Rejection
 from pipeline.settings import Columns
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+__all__ = ["Incoming", "read", "scan"]
 
-    Reader = Callable[[Path, Columns], Iterator["Incoming | Rejection"]]
+MAX_DEPTH = 3
+MAX_TEXT_FILE = 2_000_000
+"""Bytes of a plain text file, which is one message."""
+MAX_SPOOLED = 8_000_000_000
+"""Bytes of an archive inside an archive, which must be unpacked to be read."""
+
+_PEEK = 1 << 16
+_HEADER = rb"(?:[!-9;-~]{1,100}:(?:[ \t].{0,2000})?\r?\n(?:[ \t].{0,2000}\r?\n){0,60})"
+_MAIL = re.compile(rb"\s{0,20}" + _HEADER + rb"{2,}|\s{0,20}" + _HEADER + rb"\r?\n")
+_KNOWN_HEADER = re.compile(
+    rb"^(?:from|to|subject|date|received|message-id|return-path|delivered-to|mime-version"
+    rb"|x-gm-thrid|x-gmail-labels):",
+    re.IGNORECASE | re.MULTILINE,
+)
+_EMLX = re.compile(rb"\s{0,5}(\d{1,12})\s{0,20}\r?\n")
+_BY_NAME = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".tab": "csv",
+    ".txt": "text",
+    ".text": "text",
+    ".md": "text",
+    ".eml": "mail",
+    ".mbox": "mbox",
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A message as it was read, and its whole row."""
-
-    message: Message
-    row: dict[str, Any]
-
-
-def read(path: Path, columns: Columns = Columns()) -> Iterator[Incoming | Rejection]:  # noqa: B008
-    """Read the messages of one file, without ever holding the file in memory.
+def read(
+    path: Path,
+    columns: Columns = Columns(),  # noqa: B008 (frozen)
+    on_bytes: Callable[[int], None] | None = None,
+) -> Iterator[Incoming | Rejection]:
+    """Read the messages of one file or folder, without ever holding a file in memory.
 
     Args:
-        path: a JSON Lines, CSV, TSV or Parquet file.
-        columns: which column holds what.
+        path: a file of any supported format, a folder of such files, or ``-`` for standard input.
+        columns: which column of a table holds what.
+        on_bytes: told how many bytes of the file were read since the last call.
 
     Raises:
         InputError: the file is missing, unreadable, of no known format, or has no text column.
+            Inside a folder or an archive such a file is a `Rejection` instead.
     """
-    from pipeline.ingestion import tables
-
-    readers: dict[str, Reader] = {
-        "jsonl": tables.read_jsonl,
-        "csv": tables.read_csv,
-        "parquet": tables.read_parquet,
-    }
-    try:
-        yield from readers[_format(path)](path, columns)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}).") from None
+    for record in scan(path, columns, on_bytes):
+        yield record.parsed() if isinstance(record, Unparsed) else record
 
 
-def _format(path: Path) -> str:
-    """The format of a file, by its first bytes where they tell and else by its name."""
+def scan(
+    path: Path,
+    columns: Columns,
+    on_bytes: Callable[[int], None] | None = None,
+) -> Iterator[Record]:
+    """Like `read`, but mails are only cut out of their file and left for someone else to parse."""
     if path.is_dir():
-        raise InputError(f"{path}: expected a file, found a folder.")
-    with path.open("rb") as stream:
-        start = stream.read(4096)
-    if start.startswith(b"PAR1"):
-        return "parquet"
-    if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
-        return "jsonl"
-    by_name = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv"}
-    suffix = path.suffix.lower()
-    if suffix in by_name:
-        return by_name[suffix]
-    if suffix == ".parquet":
-        raise InputError(f"{path}: not a Parquet file; its first bytes should be PAR1.")
-    raise InputError(
-        f"{path}: expected a JSON Lines, CSV, TSV or Parquet file, "
-        f"found no known format (name ends in '{suffix}')."
+        yield from _scan_folder(path, columns, on_bytes)
+        return
+    source = str(path)
+    try:
+        raw = sys.stdin.buffer if source == "-" else path.open("rb")
+        with raw, buffered(_Counted(raw, on_bytes)) as stream:
+            yield from _scan_stream(stream, Place(source, path.name), columns, 0)
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read ({error.strerror or error}).") from None
+
+
+def files_below(folder: Path) -> list[Path]:
+    """The files of a folder that may hold messages, sorted; hidden ones are left out.
+
+    Of a LinkedIn export these are the two with messages: the others hold connections and jobs.
+    """
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts)
     )
+    exports = {path.parent for path in found if _linkedin_kind(path)}
+    return [p for p in found if p.parent not in exports or p.suffix != ".csv" or _linkedin_kind(p)]
+
+
+def _linkedin_kind(path: Path) -> str:
+    if path.suffix.lower() != ".csv":
+        return ""
+    with path.open("rb") as stream:
+        return linkedin.kind_of(stream.read(2000))
+
+
+def _scan_folder(
+    folder: Path, columns: Columns, on_bytes: Callable[[int], None] | None
+) -> Iterator[Record]:
+    for path in files_below(folder):
+        try:
+            yield from scan(path, columns, on_bytes)
+        except InputError as error:
+            yield Rejection(str(path), "", "unusable_file", str(error))
+
+
+class _Counted(io.RawIOBase):
+    """A file that tells how much of it was read."""
+
+    def __init__(self, raw: BinaryIO, on_bytes: Callable[[int], None] | None) -> None:
+        self._raw, self._on_bytes = raw, on_bytes
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return self._raw.seekable()
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._raw.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._raw.tell()
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        data = self._raw.read(len(buffer))
+        buffer[: len(data)] = data
+        if self._on_bytes and data:
+            self._on_bytes(len(data))
+        return len(data)
+
+
+def _scan_stream(stream: BinaryIO, place: Place, columns: Columns, depth: int) -> Iterator[Record]:
+    start = peek(stream, _PEEK)
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        recoded = codecs.EncodedFile(stream, "utf-8", "utf-16", errors="replace")
+        stream = buffered(_Adapted(recoded))
+        start = peek(stream, _PEEK)
+    form = _format(start, place)
+    if depth > MAX_DEPTH:
+        yield place.rejection(0, "too_deep", f"more than {MAX_DEPTH} archives in each other")
+    elif form == "gzip":
+        yield from archives.read_gzip(stream, place, _nested(columns, depth))
+    elif form in _SEEKABLE:
+        with _seekable(stream, place) as file:
+            yield from _SEEKABLE[form](file, place, columns, _nested(columns, depth))
+    else:
+        yield from _STREAMED[form](stream, place, columns)
+
+
+def _nested(columns: Columns, depth: int) -> archives.Nested:
+    def scan_member(stream: BinaryIO, place: Place) -> Iterator[Record]:
+        return _scan_stream(stream, place, columns, depth + 1)
+
+    return scan_member
+
+
+class _Adapted(io.RawIOBase):
+    """A recoding stream as the raw stream a buffer needs."""
+
+    def __init__(self, inner: codecs.StreamRecoder) -> None:
+        self._inner = inner
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        data = self._left or self._inner.read(len(buffer) // 4)
+        taken, self._left = data[: len(buffer)], data[len(buffer) :]
+        buffer[: len(taken)] = taken
+        return len(taken)
+
+
+def _format(start: bytes, place: Place) -> str:
+    """The format of a file, by its first bytes where they tell and else by its name.
+
+    Raises:
+        InputError: neither tells.
+    """
+    for magic, form in _MAGIC.items():
+        if start.startswith(magic):
+            return form
+    text = start.removeprefix(codecs.BOM_UTF8).lstrip()
+    suffix = Path(place.name).suffix.lower()
+    if suffix == ".parquet":
+        raise InputError(f"{place}: not a Parquet file; its first bytes should be PAR1.")
+    if b"\0" in start[:8000] and suffix not in (".csv", ".tsv", ".jsonl", ".eml", ".mbox"):
+        raise InputError(f"{place}: found no known format (binary, name ends in '{suffix}').")
+    form = _by_content(text)
+    if form:
+        return form
+    if not text and not suffix:
+        return "text"
+    if suffix in _BY_NAME:
+        return _BY_NAME[suffix]
+    if place.source == "-":
+        return "csv" if _has_header(text) else "text"
+    raise InputError(
+        f"{place}: found no known format (name ends in '{suffix}'). Expected a mailbox, a mail, an "
+        "export of LinkedIn, Slack or WhatsApp, or a JSON Lines, CSV, Parquet, XLSX or text file."
+    )
+
+
+def _by_content(text: bytes) -> str:
+    if mbox.SEPARATOR.match(text):
+        return "mbox"
+    if text.startswith(b"{"):
+        return "jsonl"
+    kind = linkedin.kind_of(text[:2000])
+    if kind:
+        return f"linkedin_{kind}"
+    counted = _EMLX.match(text)
+    if counted and _is_mail(text[counted.end() :]):
+        return "emlx"
+    if _is_mail(text):
+        return "mail"
+    return "whatsapp" if whatsapp.is_chat(text[:8000].decode("utf-8", "replace")) else ""
+
+
+def _is_mail(start: bytes) -> bool:
+    found = _MAIL.match(start)
+    return found is not None and bool(_KNOWN_HEADER.search(start[: found.end()]))
+
+
+def _has_header(text: bytes) -> bool:
+    first = text.split(b"\n", 1)[0]
+    return b"text" in first.lower() and any(d in first for d in (b",", b"\t", b";"))
+
+
+def _seekable(stream: BinaryIO, place: Place) -> BinaryIO:
+    """The stream itself if it can seek, else what it holds in a temporary file without a name."""
+    if stream.seekable():
+        return stream
+    spooled = tempfile.SpooledTemporaryFile(1 << 24)  # noqa: SIM115 (the caller closes it)
+    while block := stream.read(1 << 20):
+        spooled.write(block)
+        if spooled.tell() > MAX_SPOOLED:
+            raise InputError(f"{place}: more than {MAX_SPOOLED:,} bytes when unpacked.")
+    spooled.seek(0)
+    return cast(BinaryIO, spooled)
+
+
+def _read_mbox(stream: BinaryIO, place: Place, _columns: Columns) -> Iterator[Record]:
+    for offset, data in mbox.split(stream):
+        yield Unparsed(mail.parse, data, place.source, place.position(offset))
+
+
+def _read_mail(stream: BinaryIO, place: Place, _columns: Columns) -> Iterator[Record]:
+    data = stream.read(mbox.MAX_MAIL)
+    yield Unparsed(mail.parse, data, place.source, place.position(0))
+
+
+def _read_emlx(stream: BinaryIO, place: Place, _columns: Columns) -> Iterator[Record]:
+    """Apple Mail's file: the mail's length, the mail, and a property list that is not read."""
+    size = int(stream.readline(200).strip() or b"0")
+    data = stream.read(min(size, mbox.MAX_MAIL))
+    yield Unparsed(mail.parse, data, place.source, place.position(0))
+
+
+def _read_text(stream: BinaryIO, place: Place, _columns: Columns) -> Iterator[Record]:
+    text = readable(decode(stream.read(MAX_TEXT_FILE)))
+    if not text.strip():
+        yield place.rejection(1, "empty_text", "expected text")
+        return
+    position = place.position(1)
+    identity = f"{place.source}:{position}"
+    message = Message(identity, text, source=place.source, position=position)
+    yield Incoming(message, {"id": identity, "text": text})
+
+
+def _linkedin(reader: Callable[..., Iterator[Record]]) -> Callable[..., Iterator[Record]]:
+    def read_export(
+        file: BinaryIO, place: Place, columns: Columns, _nested: archives.Nested
+    ) -> Iterator[Record]:
+        def again() -> BinaryIO:
+            file.seek(0)
+            return buffered(_Counted(file, None))
+
+        yield from reader(again, place, columns)
+
+    return read_export
+
+
+_MAGIC = {
+    b"PAR1": "parquet",
+    b"\x1f\x8b": "gzip",
+    b"PK\x03\x04": "zip",
+    b"PK\x05\x06": "zip",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "msg",
+    b"!BDN": "pst",
+}
+_SEEKABLE: dict[str, Callable[..., Iterator[Record]]] = {
+    "zip": archives.read_zip,
+    "parquet": lambda file, place, columns, _: tables.read_parquet(file, place, columns),
+    "msg": lambda file, place, _columns, _: outlook.read_msg(file, place),
+    "pst": lambda file, place, _columns, _: outlook.read_pst(file, place),
+    "linkedin_messages": _linkedin(linkedin.read_messages),
+    "linkedin_invitations": _linkedin(linkedin.read_invitations),
+}
+_STREAMED: dict[str, Callable[[BinaryIO, Place, Columns], Iterator[Record]]] = {
+    "jsonl": tables.read_jsonl,
+    "csv": delimited.read_csv,
+    "mbox": _read_mbox,
+    "mail": _read_mail,
+    "emlx": _read_emlx,
+    "whatsapp": whatsapp.read_chat,
+    "text": _read_text,
+}

@@ -1,23 +1,28 @@
-"""The ingest stage: from files to `messages.parquet` and `rejected.parquet`."""
+"""The ingest stage: from files to `messages.parquet` and `rejected.parquet`.
+
+Records flow from the readers through `finish` (in several processes where that pays) into chunks on
+disk; then doubles are left out, near-duplicates are grouped, and the chunks become two tables. At
+no time is more than a few thousand messages in memory.
+"""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+import itertools
+import secrets
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import DataError
-from pipeline.ingestion import public as public_mail
-from pipeline.ingestion.prepare import prepare
-from pipeline.ingestion.sources import read
-from pipeline.progress import SILENT, Progress
+from pipeline.errors import DataError, InputError
+from pipeline.progress import SILENT, Progress, Task
 from pipeline.records import Message, Rejection
 from pipeline.settings import Settings
-from pipeline.store import StageResult, files_in, run_stage, write_records
+from pipeline.store import StageResult, atomic_path, files_in, run_stage
+
+if TYPE_CHECKING:
+    from pipeline.ingestion.incoming import Record
+    from pipeline.ingestion.ledger import Ledger
 
 MESSAGES = "messages.parquet"
 REJECTED = "rejected.parquet"
@@ -33,9 +38,13 @@ def ingest(
 ) -> StageResult:
     """Read all messages that the settings name into one table; skipped if nothing changed.
 
+    An interrupted run goes on where it stood, and files that the last run has read are not read
+    again. Large inputs are read by several processes; a script that calls this needs the usual
+    ``if __name__ == "__main__"``.
+
     Args:
         settings: `data` says what to read, `ingest` what to do with it.
-        force: run even if nothing changed.
+        force: run from the beginning even if nothing changed.
         public: fetch the public mail's texts now, and fail if that cannot be done.
         public_from: take the public texts from this JSONL file or folder.
         progress: where to report.
@@ -44,93 +53,187 @@ def ingest(
         InputError: a file is missing, unreadable or not what its format promises.
         DataError: no message was found.
     """
-    texts = public_mail.obtain(settings, now=public, local=public_from, progress=progress)
+    from pipeline.ingestion.public import obtain
+
+    texts = obtain(settings, now=public, local=public_from, progress=progress)
     data = settings.data
     paths = [*data.messages, *data.test]
+    relevant = {
+        "ingest": settings.ingest.model_dump(mode="json"),
+        "columns": data.columns.model_dump(mode="json"),
+        "messages": [str(path) for path in data.messages],
+        "test": [str(path) for path in data.test],
+        "public": texts is not None,
+    }
 
     def work(folder: Path) -> Mapping[str, Any]:
-        return _work(settings, files_in(paths), texts, folder, progress)
+        from pipeline.ingestion.earlier import Earlier
+        from pipeline.ingestion.ledger import Ledger
+
+        ledger = Ledger(folder)
+        earlier = None if force else Earlier(settings.ingest_dir, relevant, (MESSAGES, REJECTED))
+        try:
+            _read_all(settings, texts, ledger, earlier, progress)
+        finally:
+            ledger.flush()
+        return _write(settings, ledger, folder, progress)
 
     return run_stage(
         "ingest",
         work,
-        settings={
-            "ingest": settings.ingest.model_dump(mode="json"),
-            "columns": data.columns.model_dump(mode="json"),
-            "messages": [str(path) for path in data.messages],
-            "test": [str(path) for path in data.test],
-        },
+        settings=relevant,
         inputs=[*paths, *([texts] if texts else [])],
         output_dir=settings.ingest_dir,
+        keep_partial=True,
         force=force,
     )
 
 
-def _work(
-    settings: Settings, files: list[Path], texts: Path | None, folder: Path, progress: Progress
+def _read_all(
+    settings: Settings, texts: Path | None, ledger: Ledger, earlier: Any, progress: Progress
+) -> None:
+    """Finish every record that the ledger does not have yet."""
+    from pipeline.ingestion.finish import Plan
+    from pipeline.ingestion.parallel import finished, workers_for
+
+    paths = [*settings.data.messages, *settings.data.test]
+    files = _files(paths)
+    sizes = {path: path.stat().st_size for path in files}
+    plan = Plan(
+        settings.ingest.cleaning,
+        frozenset(owner.strip().lower() for owner in settings.ingest.owner),
+        _salt(settings.data.processed),
+    )
+    total = sum(sizes.values())
+    with progress.task("reading (kB)", max(total // 1000, 1)) as task:
+        meter = _Meter(task)
+        records = _records(settings, files, texts, ledger, earlier, meter)
+        for key, record in finished(records, plan, workers_for(total)):
+            ledger.add(key, record)
+            meter.count()
+
+
+def _files(paths: list[Path]) -> dict[Path, bool]:
+    """The files to read in their order, and for each whether the user named it himself."""
+    from pipeline.ingestion.sources import files_below
+
+    named = {path for path in paths if not path.is_dir()}
+    below = [file for path in paths if path.is_dir() for file in files_below(path)]
+    return {path: path in named for path in files_in([*named, *below])}
+
+
+def _records(
+    settings: Settings,
+    files: Mapping[Path, bool],
+    texts: Path | None,
+    ledger: Ledger,
+    earlier: Any,
+    meter: _Meter,
+) -> Iterator[tuple[str, Record | Message]]:
+    """Every record of every source with its source's key, from where the ledger stands."""
+    keys = [*map(str, files), "public mail"]
+    first = keys.index(ledger.key) if ledger.key in keys else 0
+    for path, named in list(files.items())[first:]:
+        meter.at(path)
+        skip = ledger.done if str(path) == ledger.key else 0
+        for record in _records_of(path, named, settings, earlier, meter, skip):
+            yield str(path), record
+    if texts is not None:
+        from pipeline.ingestion.incoming import Incoming
+        from pipeline.ingestion.public import messages
+
+        skip = ledger.done if ledger.key == "public mail" else 0
+        for message in itertools.islice(messages(texts), skip, None):
+            yield "public mail", Incoming(message, {})
+
+
+def _records_of(
+    path: Path, named: bool, settings: Settings, earlier: Any, meter: _Meter, skip: int
+) -> Iterator[Record | Message]:
+    """The records of one file from the `skip`th on; those the last run has read come first."""
+    from pipeline.ingestion.sources import scan
+
+    kept = earlier.of(path) if earlier else None
+    known = 0
+    if kept is not None:
+        for record in kept.records:
+            known += 1
+            if known > skip:
+                yield record
+        if not kept.grown:
+            meter.add(path.stat().st_size)
+            return
+    try:
+        found = scan(path, settings.data.columns, meter.add)
+        yield from itertools.islice(found, max(skip, known), None)
+    except InputError as error:
+        if named:
+            raise
+        yield Rejection(str(path), "", "unusable_file", str(error))
+
+
+class _Meter:
+    """Shows how much was read, of which file, and how fast."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._name = ""
+        self._started = self._shown = time.monotonic()
+        self._count = 0
+
+    def at(self, path: Path) -> None:
+        self._name = path.name
+
+    def add(self, size: int) -> None:
+        self._task.advance(size / 1000)
+
+    def count(self) -> None:
+        self._count += 1
+        now = time.monotonic()
+        if now - self._shown > 0.5:
+            rate = self._count / (now - self._started)
+            self._task.describe(f"reading {self._name} (kB), {rate:,.0f} records/s")
+            self._shown = now
+
+
+def _write(
+    settings: Settings, ledger: Ledger, folder: Path, progress: Progress
 ) -> Mapping[str, Any]:
-    rejected: list[Rejection] = []
-    found = _unique(_all(settings, files, texts, rejected, progress), rejected)
-    messages = [prepare(message, settings.ingest.cleaning) for message in found]
-    if not messages:
-        reasons = Counter(r.reason for r in rejected).most_common()
-        counted = ", ".join(f"{n} {reason}" for reason, n in reasons) or "no records at all"
-        raise DataError(f"No message in {', '.join(map(str, files))}: {counted}.")
-    messages = _with_templates(messages, settings.ingest.near_duplicate_similarity)
-    write_records(folder / MESSAGES, messages, Message)
-    write_records(folder / REJECTED, rejected, Rejection)
+    """The two tables from the ledger's chunks, and the counts for the manifest."""
+    from pipeline.ingestion.merge import merge
+
+    similarity = settings.ingest.near_duplicate_similarity
+    merged = merge(ledger, folder, (MESSAGES, REJECTED), similarity, progress)
+    reasons, removed, languages, origins = (
+        ledger.counts[name] for name in ("reasons", "removed", "languages", "origins")
+    )
+    if not merged.messages:
+        names = ", ".join(map(str, [*settings.data.messages, *settings.data.test]))
+        counted = ", ".join(f"{n:,} {reason}" for reason, n in reasons.most_common())
+        raise DataError(f"No message in {names}: {counted or 'no records at all'}.")
+    if merged.doubles:
+        reasons["duplicate_id"] += merged.doubles
     return {
-        "messages": len(messages),
-        "rejected": len(rejected),
-        "public": sum(m.extra.get("origin") == "public" for m in messages),
-        "near_duplicates": sum(bool(m.template) for m in messages),
+        "messages": merged.messages,
+        "rejected": sum(reasons.values()),
+        "public": origins["public"],
+        "near_duplicates": merged.near_duplicates,
+        "reasons": dict(reasons.most_common()),
+        "removed": dict(removed.most_common()),
+        "languages": dict(languages.most_common(12)),
     }
 
 
-def _all(
-    settings: Settings,
-    files: list[Path],
-    texts: Path | None,
-    rejected: list[Rejection],
-    progress: Progress,
-) -> Iterator[Message]:
-    """Every message of every source in order; what is no message goes to `rejected`."""
-    with progress.task("reading", len(files)) as task:
-        for path in files:
-            task.describe(f"reading {path.name}")
-            for record in read(path, settings.data.columns):
-                if isinstance(record, Rejection):
-                    rejected.append(record)
-                else:
-                    yield record.message
-            task.advance()
-    if texts is not None:
-        yield from public_mail.messages(texts)
+def _salt(processed: Path) -> bytes:
+    """The secret under which senders are hashed: made once, kept beside the stage outputs.
 
-
-def _unique(messages: Iterable[Message], rejected: list[Rejection]) -> Iterator[Message]:
-    """The messages whose id was not seen before."""
-    seen: dict[str, str] = {}
-    for message in messages:
-        place = f"{message.source}:{message.position}"
-        if message.id in seen:
-            detail = f"id {message.id!r} already stands at {seen[message.id]}"
-            record = json.dumps(message.to_row(), ensure_ascii=False)
-            rejected.append(
-                Rejection(message.source, message.position, "duplicate_id", detail, record)
-            )
-        else:
-            seen[message.id] = place
-            yield message
-
-
-def _with_templates(messages: list[Message], similarity: float) -> list[Message]:
-    """The messages with `template` set to the id of their near-duplicate group's first message."""
-    from pipeline.ingestion.dedupe import templates
-
-    with TemporaryDirectory() as scratch:
-        groups = templates((m.text for m in messages), similarity, Path(scratch))
-    return [
-        replace(message, template=messages[group].id) if group >= 0 else message
-        for message, group in zip(messages, groups, strict=True)
-    ]
+    Whoever has it can find out whether a given address is among the senders; delete it to make
+    that impossible. With the same salt the same input gives the same bytes.
+    """
+    path = processed / "sender-salt"
+    if not path.is_file():
+        processed.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as temporary:
+            temporary.touch(mode=0o600)
+            temporary.write_text(secrets.token_hex(32), encoding="ascii")
+    return path.read_bytes()

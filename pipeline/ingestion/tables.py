@@ -1,58 +1,52 @@
-"""Readers of tables: JSON Lines, CSV (any delimiter) and Parquet."""
+"""Readers of tables: JSON Lines, CSV (any delimiter), Parquet and XLSX."""
 
 from __future__ import annotations
 
-import csv
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any, NoReturn
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, NoReturn
 
 from pipeline.errors import InputError
-from pipeline.ingestion.sources import Incoming
-from pipeline.records import Message, Rejection
+from pipeline.ingestion.incoming import Incoming, Parsed
+from pipeline.ingestion.place import Place, bounded_lines
+from pipeline.records import Message
 from pipeline.settings import Columns
 
-MAX_FIELD = 10_000_000
-"""Characters in one CSV field; a longer one is an unclosed quote."""
-
 _FIELDS = ("id", "text", "subject", "channel", "sender", "sent_at", "thread", "pair")
-_DELIMITERS = ",;\t|"
-_BOM = b"\xef\xbb\xbf"
-
-
-def read_jsonl(path: Path, columns: Columns) -> Iterator[Incoming | Rejection]:
-    """Messages of a JSON Lines file: one object a line, UTF-8; empty lines are passed over."""
-    with path.open("rb") as lines:
-        yield from read_jsonl_lines(lines, str(path), columns)
-
-
-def read_jsonl_lines(
-    lines: Iterable[bytes], source: str, columns: Columns
-) -> Iterator[Incoming | Rejection]:
-    """The same from any stream of lines, such as standard input."""
-    found: set[str] = set()
-    for number, line in enumerate(lines, 1):
-        line = line.removeprefix(_BOM) if number == 1 else line
-        if not line.strip():
-            continue
-        row = _object(line)
-        if isinstance(row, str):
-            shown = line.decode("utf-8", "backslashreplace").rstrip("\r\n")
-            yield Rejection(source, str(number), row, _JSON_EXPECTED[row], shown)
-            continue
-        found.update(row)
-        yield from_row(row, columns, source, str(number))
-    if found and columns.text not in found:
-        _refuse_columns(source, sorted(found), columns)
-
-
 _JSON_EXPECTED = {
     "not_utf8": "expected UTF-8",
     "not_json": "expected one JSON object on the line",
     "not_an_object": "expected a JSON object, found another JSON value",
 }
+
+
+def read_jsonl(stream: BinaryIO, place: Place, columns: Columns) -> Iterator[Parsed]:
+    """Messages of a JSON Lines file: one object a line, UTF-8; empty lines are passed over."""
+    return _jsonl(bounded_lines(stream), place, columns)
+
+
+def read_jsonl_lines(lines: Iterable[bytes], source: str, columns: Columns) -> Iterator[Parsed]:
+    """The same from any stream of lines, such as standard input."""
+    return _jsonl(((line, True) for line in lines), Place(source, source), columns)
+
+
+def _jsonl(lines: Iterable[tuple[bytes, bool]], place: Place, columns: Columns) -> Iterator[Parsed]:
+    found: set[str] = set()
+    for number, (line, whole) in enumerate(lines, 1):
+        line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+        if not line.strip():
+            continue
+        row = _object(line) if whole else "too_long"
+        if isinstance(row, str):
+            detail = _JSON_EXPECTED.get(row, "a line beyond any message's length")
+            shown = line.decode("utf-8", "backslashreplace").rstrip("\r\n")
+            yield place.rejection(number, row, detail, shown)
+            continue
+        found.update(row)
+        yield from_row(row, columns, place, number)
+    if found and columns.text not in found:
+        refuse_columns(place, sorted(found), columns)
 
 
 def _object(line: bytes) -> dict[str, Any] | str:
@@ -73,145 +67,88 @@ def _no_json(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
-def read_csv(path: Path, columns: Columns) -> Iterator[Incoming | Rejection]:
-    """Messages of a CSV file with a header; comma, semicolon, tab or bar, as the header has it.
-
-    All values are text: ``NA`` and ``null`` are words. A byte order mark and Excel's ``sep=``
-    line are understood.
-    """
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-        lines = _Lines(stream)
-        first = next(lines, "")
-        if first.lower().startswith("sep=") and len(first.rstrip("\r\n")) == 5:
-            delimiter, first = first[4], next(lines, "")
-        else:
-            delimiter = max(_DELIMITERS, key=first.count)
-        lines.push_back(first)
-        csv.field_size_limit(MAX_FIELD)
-        rows = csv.reader(lines, delimiter=delimiter, strict=True)
-        header = _header(path, rows, columns)
-        yield from _csv_records(path, rows, lines, header, columns)
-
-
-def _csv_records(
-    path: Path, rows: Iterator[list[str]], lines: _Lines, header: list[str], columns: Columns
-) -> Iterator[Incoming | Rejection]:
-    while True:
-        lines.begin_record()
-        try:
-            values = next(rows)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield lines.rejection(path, "malformed_row", f"not CSV: {error}")
-            continue
-        if not values:
-            continue
-        if any("\udc80" <= c <= "\udcff" for value in values for c in value):
-            yield lines.rejection(path, "not_utf8", "expected UTF-8; save the file as UTF-8")
-        elif len(values) != len(header):
-            detail = f"expected {len(header)} values, found {len(values)}"
-            yield lines.rejection(path, "malformed_row", detail)
-        else:
-            row = dict(zip(header, values, strict=True))
-            yield from_row(row, columns, str(path), str(lines.began))
-
-
-class _Lines:
-    """Lines of a text stream that remember where the record under way began, and how it stands."""
-
-    def __init__(self, stream: Iterable[str]) -> None:
-        self._stream = iter(stream)
-        self._waiting: list[str] = []
-        self._record: list[str] = []
-        self._number = 0
-        self.began = 1
-
-    def __iter__(self) -> _Lines:
-        return self
-
-    def __next__(self) -> str:
-        line = self._waiting.pop() if self._waiting else next(self._stream)
-        self._number += 1
-        self._record.append(line)
-        return line
-
-    def push_back(self, line: str) -> None:
-        self._waiting.append(line)
-        self._number -= 1
-
-    def begin_record(self) -> None:
-        self._record = []
-        self.began = self._number + 1
-
-    def rejection(self, path: Path, reason: str, detail: str) -> Rejection:
-        raw = "".join(self._record).encode("utf-8", "surrogateescape")
-        shown = raw.decode("utf-8", "backslashreplace").rstrip("\r\n")
-        return Rejection(str(path), str(self.began), reason, detail, shown)
-
-
-def _header(path: Path, rows: Iterator[list[str]], columns: Columns) -> list[str]:
-    try:
-        header = next(rows, [])
-    except csv.Error as error:
-        raise InputError(f"{path}: the header line is not CSV ({error}).") from None
-    if not header:
-        raise InputError(f"{path}: empty; expected a header line with the column names.")
-    _check_columns(path, header, columns)
-    return header
-
-
-def read_parquet(path: Path, columns: Columns) -> Iterator[Incoming | Rejection]:
+def read_parquet(stream: BinaryIO, place: Place, columns: Columns) -> Iterator[Parsed]:
     """Messages of a Parquet file, a thousand rows at a time."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    number = 0
     try:
-        with pq.ParquetFile(path) as file:
-            _check_columns(path, file.schema_arrow.names, columns)
-            number = 0
+        with pq.ParquetFile(stream) as file:
+            check_columns(place, file.schema_arrow.names, columns)
             for batch in file.iter_batches(batch_size=1000):
                 for row in batch.to_pylist():
                     number += 1
-                    yield from_row(row, columns, str(path), str(number))
-    except pa.ArrowException as error:
-        raise InputError(f"{path}: a damaged Parquet file ({error}).") from None
+                    yield from_row(row, columns, place, number)
+    except (pa.ArrowException, OSError, OverflowError, ValueError) as error:
+        raise InputError(f"{place}: a damaged Parquet file ({error}).") from None
 
 
-def _check_columns(path: Path, found: list[str], columns: Columns) -> None:
+def read_xlsx(stream: BinaryIO, place: Place, columns: Columns) -> Iterator[Parsed]:
+    """Messages of an Excel workbook's first sheet; its first row names the columns."""
+    import warnings
+
+    import openpyxl
+
+    try:
+        with warnings.catch_warnings():  # about styles and the like, which are not read
+            warnings.simplefilter("ignore")
+            book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
+            rows = book.worksheets[0].iter_rows(values_only=True)
+            header = ["" if cell is None else str(cell) for cell in next(rows, ())]
+            while header and not header[-1]:
+                header.pop()
+            check_columns(place, header, columns)
+            for number, cells in enumerate(rows, 2):
+                row = dict(zip(header, cells, strict=False))
+                if any(value is not None for value in row.values()):
+                    yield from_row(row, columns, place, number)
+    except InputError:
+        raise
+    except Exception as error:  # noqa: BLE001 (openpyxl raises anything on a damaged file)
+        raise InputError(f"{place}: a damaged workbook ({type(error).__name__}).") from None
+
+
+def check_columns(place: Place, found: Sequence[str], columns: Columns) -> None:
+    """Refuse a header that lacks the text column or names a column twice.
+
+    Raises:
+        InputError: it does.
+    """
     twice = sorted({name for name in found if found.count(name) > 1})
     if twice:
-        raise InputError(f"{path}: column '{twice[0]}' stands twice; give each its own name.")
+        raise InputError(f"{place}: column '{twice[0]}' stands twice; give each its own name.")
     if columns.text not in found:
-        _refuse_columns(path, found, columns)
+        refuse_columns(place, found, columns)
 
 
-def _refuse_columns(path: Path | str, found: list[str], columns: Columns) -> NoReturn:
+def refuse_columns(place: Place, found: Sequence[str], columns: Columns) -> NoReturn:
+    """Say that the text column is not there, what is, and how to name it."""
     names = ", ".join(name if len(name) <= 40 else name[:37] + "..." for name in found[:30])
     raise InputError(
-        f"{path}: expected a column '{columns.text}' with the text of the message, found: {names}. "
+        f"{place}: expected a column '{columns.text}' with the text of the message, found: "
+        f"{names}. "
         "Say which column it is with data.columns.text (--set data.columns.text=NAME)."
     )
 
 
-def from_row(
-    row: dict[str, Any], columns: Columns, source: str, position: str
-) -> Incoming | Rejection:
+def from_row(row: dict[str, Any], columns: Columns, place: Place, where: object) -> Parsed:
     """The message of one row of a table, by the columns that `columns` names."""
     values = {field: row.get(getattr(columns, field)) for field in _FIELDS}
     text = values["text"]
     if not isinstance(text, str | None):
         detail = f"expected text in column '{columns.text}', found {type(text).__name__}"
-        return Rejection(source, position, "not_text", detail, _as_json(row))
+        return place.rejection(where, "not_text", detail, _as_json(row))
     if not (text or "").strip():
         there = "nothing" if columns.text in row else "no such column"
         detail = f"expected text in column '{columns.text}', found {there}"
-        return Rejection(source, position, "empty_text", detail, _as_json(row))
+        return place.rejection(where, "empty_text", detail, _as_json(row))
+    position = place.position(where)
     plain = {field: _plain(value) for field, value in values.items()}
-    plain["id"] = plain["id"].strip() or f"{source}:{position}"
+    plain["id"] = plain["id"].strip() or f"{place.source}:{position}"
     read = {getattr(columns, field) for field in _FIELDS}
     extra = {name: _jsonable(value) for name, value in row.items() if name not in read}
-    return Incoming(Message(**plain, source=source, position=position, extra=extra), row)
+    return Incoming(Message(**plain, source=place.source, position=position, extra=extra), row)
 
 
 def _plain(value: Any) -> str:

@@ -48,9 +48,9 @@ def test_messages_and_rejections_are_written(settings, tmp_path):
     rejected = read_records(made.ingest_dir / "rejected.parquet", Rejection)
     assert [m.id for m in messages] == ["1", "3", "9"]
     assert [m.template for m in messages] == ["1", "1", ""]
-    assert messages[0].extra == {"world": "x"}
+    assert messages[0].extra == {"world": "x", "language": "en", "words": 8}
     assert messages[2].source == str(test)
-    assert messages[2].extra == {"label": "none"}
+    assert messages[2].extra == {"label": "none", "words": 1}
     assert [(r.reason, r.position) for r in rejected] == [
         ("empty_text", "2"),
         ("duplicate_id", "3"),

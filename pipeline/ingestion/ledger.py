@@ -1,0 +1,106 @@
+"""What an ingest run has finished so far, on disk, so that an interrupted run goes on from there.
+
+Finished records are written in chunks of whole files; `state.json` is written last and says which
+source the next record comes from and how many of its records are done.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pipeline.records import Message, Rejection, arrow_schema
+from pipeline.store import write_json, write_records
+
+CHUNK = 4000
+"""Records that an interruption may cost at most."""
+
+
+class Ledger:
+    """Finished records in order, each under the key of the source it came from."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "chunks"
+        self._folder.mkdir(exist_ok=True)
+        state = self._state()
+        self.key: str = state.get("key", "")
+        self.done: int = state.get("done", 0)
+        self._chunks: int = state.get("chunks", 0)
+        self.counts: dict[str, Counter[str]] = {
+            name: Counter(state.get("counts", {}).get(name, {}))
+            for name in ("reasons", "removed", "languages", "origins")
+        }
+        self._messages: list[Message] = []
+        self._rejected: list[Rejection] = []
+
+    def _state(self) -> dict[str, Any]:
+        try:
+            state = json.loads((self._folder / "state.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return state if isinstance(state, dict) else {}
+
+    def add(self, key: str, record: Message | Rejection) -> None:
+        """Take in the next finished record of the source `key`."""
+        self.done = self.done + 1 if key == self.key else 1
+        self.key = key
+        if isinstance(record, Rejection):
+            self._rejected.append(record)
+            self.counts["reasons"][record.reason] += 1
+        else:
+            self._messages.append(record)
+            self.counts["removed"].update(record.extra.get("removed", ()))
+            self.counts["languages"][str(record.extra.get("language", "unknown"))] += 1
+            self.counts["origins"][str(record.extra.get("origin", "own"))] += 1
+        if len(self._messages) + len(self._rejected) >= CHUNK:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is in memory."""
+        if self._messages:
+            write_records(self._path("messages", self._chunks), self._messages, Message)
+        if self._rejected:
+            write_records(self._path("rejected", self._chunks), self._rejected, Rejection)
+        self._messages, self._rejected = [], []
+        self._chunks += 1
+        state = {"key": self.key, "done": self.done, "chunks": self._chunks, "counts": self.counts}
+        write_json(self._folder / "state.json", state)
+
+    def tables(self, kind: str) -> Iterator[Any]:
+        """The Arrow tables of the chunks of `messages` or `rejected`, in order."""
+        import pyarrow.parquet as pq
+
+        for number in range(self._chunks):
+            path = self._path(kind, number)
+            if path.is_file():
+                yield pq.read_table(path)
+
+    def remove(self) -> None:
+        """Delete the chunks, once everything is written in its place."""
+        shutil.rmtree(self._folder)
+
+    def _path(self, kind: str, number: int) -> Path:
+        return self._folder / f"{kind}-{number:06}.parquet"
+
+
+class TableWriter:
+    """A Parquet file of one kind of record, written table by table."""
+
+    def __init__(self, path: Path, kind: type[Message] | type[Rejection]) -> None:
+        import pyarrow.parquet as pq
+
+        self._writer = pq.ParquetWriter(path, arrow_schema(kind), compression="zstd")
+
+    def __enter__(self) -> TableWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
+
+    def write(self, table: Any) -> None:
+        """Append a table; its rows are one row group."""
+        self._writer.write_table(table)

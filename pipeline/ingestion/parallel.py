@@ -1,0 +1,104 @@
+"""Finishing records in order, in this process or in several."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
+
+from pipeline.errors import DataError
+from pipeline.ingestion.finish import Plan, finish_all
+from pipeline.ingestion.incoming import Record, Unparsed
+from pipeline.records import Message, Rejection
+
+BATCH_RECORDS = 64
+BATCH_BYTES = 1_000_000
+
+Done = Message | Rejection
+
+
+def workers_for(size: int) -> int:
+    """How many processes to use for so many bytes; 0 means that starting any would cost more."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return (available or 1) if size > 20_000_000 and (available or 1) > 1 else 0
+
+
+def finished(
+    records: Iterable[tuple[str, Record | Done]], plan: Plan, workers: int
+) -> Iterator[tuple[str, Done]]:
+    """Yield (key, finished record) for each (key, record), in order.
+
+    Args:
+        records: what readers give; a `Message` among them is finished already.
+        plan: what is to be done with each.
+        workers: processes to use; 0: none but this one.
+
+    Raises:
+        DataError: a process was killed from outside, most likely for want of memory.
+    """
+    with ExitStack() as stack:
+        pool = None
+        if workers:
+            # Spawned, not forked: a fork of a process with threads (a progress bar) may hang.
+            context = multiprocessing.get_context("spawn")
+            pool = ProcessPoolExecutor(workers, context, initializer=_ignore_interrupts)
+            stack.callback(pool.shutdown, cancel_futures=True)
+        waiting: deque[tuple[list[str], Future[list[Done]] | list[Done]]] = deque()
+        try:
+            for keys, batch in _batches(records):
+                waiting.append((keys, _start(pool, batch, plan)))
+                if len(waiting) > 2 * workers:
+                    yield from _result(waiting)
+            while waiting:
+                yield from _result(waiting)
+        except BrokenProcessPool:
+            raise DataError(
+                "A process that reads mail was killed, most likely for want of memory. What was "
+                "finished is kept: run the same command again."
+            ) from None
+
+
+def _start(
+    pool: ProcessPoolExecutor | None, batch: list[Record | Done], plan: Plan
+) -> Future[list[Done]] | list[Done]:
+    if pool is None:
+        return finish_all(batch, plan)
+    done = [record for record in batch if isinstance(record, Message | Rejection)]
+    if len(done) == len(batch):
+        return done
+    return pool.submit(finish_all, batch, plan)
+
+
+def _result(
+    waiting: deque[tuple[list[str], Future[list[Done]] | list[Done]]],
+) -> Iterator[tuple[str, Done]]:
+    keys, result = waiting.popleft()
+    done = result.result() if isinstance(result, Future) else result
+    return zip(keys, done, strict=True)
+
+
+def _batches(
+    records: Iterable[tuple[str, Record | Done]],
+) -> Iterator[tuple[list[str], list[Record | Done]]]:
+    keys: list[str] = []
+    batch: list[Record | Done] = []
+    size = 0
+    for key, record in records:
+        keys.append(key)
+        batch.append(record)
+        size += len(record.data) if isinstance(record, Unparsed) else 1000
+        if len(batch) >= BATCH_RECORDS or size >= BATCH_BYTES:
+            yield keys, batch
+            keys, batch, size = [], [], 0
+    if batch:
+        yield keys, batch
+
+
+def _ignore_interrupts() -> None:
+    """Ctrl-C reaches every process; only the main one decides what to do."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
