@@ -40,7 +40,9 @@ def register(app: typer.Typer) -> None:
 def predict(
     inputs: Annotated[
         list[str],
-        typer.Argument(help="Texts, files (JSONL, CSV, TSV, Parquet), or - for standard input."),
+        typer.Argument(
+            help="Texts, files or folders of any format `ingest` reads, or - for stdin."
+        ),
     ],
     model: Annotated[Path, typer.Option("--model", "-m", help="Model folder.")] = Path(
         "models/default"
@@ -82,7 +84,7 @@ def predict(
     from pipeline.inference.stream import incoming_from, predict_stream
 
     classifier = load(model, backend.value)
-    incoming = incoming_from(inputs, _columns(column or []), sys.stdin.buffer, lines)
+    incoming = incoming_from(inputs, _columns(column or []), lines)
     refused: list[Rejection] = []
     answered = _without_rejections(predict_stream(classifier, incoming), refused)
     chosen = format_ or (Format.table if output is None and sys.stdout.isatty() else Format.jsonl)

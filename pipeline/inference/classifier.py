@@ -23,6 +23,8 @@ class Classifier:
         labels: the labels, in the order of every array's columns.
         multi_label: whether a message may carry several labels or none.
         thresholds: per label, the probability from which an ask counts; shape (labels,).
+        cleaning: how messages are prepared before they are scored. `predict` takes texts as they
+            are; `pipeline.inference.stream.predict_stream` prepares messages first.
     """
 
     def __init__(self, folder: str | Path, backend: BackendName = "auto") -> None:
@@ -36,6 +38,7 @@ class Classifier:
         self.folder = folder
         self.labels: tuple[str, ...] = contract.task.labels
         self.multi_label: bool = contract.task.multi_label
+        self.cleaning = contract.cleaning
         self.thresholds: NDArray[np.float64] = np.array(contract.thresholds)
         self._encode = Encoder(folder / TOKENIZER, contract.max_length)
         self._backend = open_backend(folder, backend)

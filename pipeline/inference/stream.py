@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 CHUNK = 512
 """Messages scored at a time: enough to batch by length, little enough to answer soon."""
 
-_FILE_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -38,14 +38,17 @@ def predict_stream(
 ) -> Iterator[Answered | Rejection]:
     """Answer messages in their order; rejected records pass through where they stood.
 
-    `Prediction.extra` holds the whole input row.
+    Each message is prepared (the sender's own words, private data replaced) as the messages were
+    that the model learned from. `Prediction.extra` holds the whole input row, as it came.
     """
+    from pipeline.ingestion.prepare import prepare
+
     stream = iter(incoming)
     while chunk := list(islice(stream, CHUNK)):
         found = [entry for entry in chunk if not isinstance(entry, Rejection)]
-        texts = [render(entry.message.subject, entry.message.text) for entry in found]
-        ids = [entry.message.id for entry in found]
-        answers = iter(classifier.predict(texts, ids))
+        messages = [prepare(entry.message, classifier.cleaning) for entry in found]
+        texts = [render(message.subject, message.text) for message in messages]
+        answers = iter(classifier.predict(texts, [message.id for message in messages]))
         for entry in chunk:
             if isinstance(entry, Rejection):
                 yield entry
@@ -54,15 +57,14 @@ def predict_stream(
 
 
 def incoming_from(
-    inputs: Iterable[str], columns: Columns, stdin: IO[bytes], lines: bool = False
+    inputs: Iterable[str], columns: Columns, lines: bool = False
 ) -> Iterator[Incoming | Rejection]:
     """Messages from what a user typed: texts, names of files, and ``-`` for standard input.
 
     Args:
-        inputs: a text is one message; what names a file is read.
-        columns: which column of a file holds what.
-        stdin: where ``-`` reads from: JSON Lines, or one text.
-        lines: each line of a plain text on standard input is a message of its own.
+        inputs: a text is one message; what names a file or a folder is read.
+        columns: which column of a table holds what.
+        lines: each line of standard input is a message of its own.
 
     Raises:
         InputError: something that looks like a file is not there, or a file cannot be read.
@@ -70,9 +72,11 @@ def incoming_from(
     from pipeline.ingestion.sources import read
 
     for number, given in enumerate(inputs, start=1):
-        if given == "-":
-            yield from _from_stdin(stdin, columns, lines)
-        elif _names_file(given):
+        if given == "-" and lines:
+            for line_number, line in enumerate(sys.stdin.buffer, start=1):
+                if line.strip():
+                    yield _from_line(line, line_number)
+        elif given == "-" or _names_file(given):
             yield from read(Path(given), columns)
         else:
             yield _from_text(given, "argument", str(number))
@@ -84,7 +88,7 @@ def _names_file(given: str) -> bool:
     path = Path(given)
     if path.exists():
         return True
-    if " " not in given and (path.suffix.lower() in _FILE_SUFFIXES or "/" in given):
+    if " " not in given and (path.suffix or "/" in given):
         raise InputError(
             f"{given}: no such file. (A text to classify would have spaces in it, or could be "
             "piped in: echo TEXT | outreach predict -)"
@@ -92,34 +96,12 @@ def _names_file(given: str) -> bool:
     return False
 
 
-def _from_stdin(stdin: IO[bytes], columns: Columns, lines: bool) -> Iterator[Incoming | Rejection]:
-    from pipeline.ingestion.tables import read_jsonl_lines
-
-    first = b""
-    for first in stdin:
-        if first.strip():
-            break
-    if first.lstrip().startswith(b"{"):
-        yield from read_jsonl_lines(_chain(first, stdin), "stdin", columns)
-    elif lines:
-        for number, line in enumerate(_chain(first, stdin), start=1):
-            if line.strip():
-                yield _from_bytes(line, f"line {number}")
-    else:
-        yield _from_bytes(first + stdin.read(), "1")
-
-
-def _chain(first: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
-
-
-def _from_bytes(content: bytes, position: str) -> Incoming | Rejection:
+def _from_line(line: bytes, number: int) -> Incoming | Rejection:
     try:
-        return _from_text(content.decode("utf-8"), "stdin", position)
+        return _from_text(line.decode("utf-8"), "stdin", str(number))
     except UnicodeDecodeError:
-        shown = content.decode("utf-8", "backslashreplace")
-        return Rejection("stdin", position, "not_utf8", "expected UTF-8", shown)
+        shown = line.decode("utf-8", "backslashreplace").rstrip()
+        return Rejection("stdin", str(number), "not_utf8", "expected UTF-8", shown)
 
 
 def _from_text(text: str, source: str, position: str) -> Incoming | Rejection:

@@ -64,6 +64,7 @@ def write_folder(
         task=settings.task,
         thresholds=tuple(float(t) for t in thresholds),
         max_length=settings.training.max_length,
+        cleaning=settings.ingest.cleaning,
     )
     (folder / CONTRACT).write_text(
         json.dumps(contract.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8"

@@ -38,6 +38,7 @@ def train(settings: Settings, *, force: bool = False, progress: Progress = SILEN
             "name": settings.name,
             "seed": settings.seed,
             "task": settings.task.model_dump(mode="json"),
+            "cleaning": settings.ingest.cleaning.model_dump(mode="json"),
             "training": settings.training.model_dump(mode="json"),
         },
         inputs=splits,
