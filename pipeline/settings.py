@@ -119,13 +119,13 @@ class Training(Section):
     """What `model.safetensors` of the base must hash to; empty: not checked."""
     max_length: Annotated[int, Field(ge=8, le=8192)] = 256
     """Tokens read of a message."""
-    long_messages: Literal["head", "head_tail"] = "head_tail"
-    """What is read of a longer message: its beginning, or beginning and end (asks often stand
-    last)."""
-    epochs: Positive = 3
+    epochs: Positive = 2
     batch_size: Positive = 16
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-4
     head_learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-3
+    freeze_embeddings: bool = True
+    """Leave the word embeddings as they are: faster, and words never seen in training keep their
+    place beside those that were."""
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
     warmup: Share = 0.1
     """Share of all steps over which the learning rate rises."""
