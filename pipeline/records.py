@@ -87,13 +87,17 @@ class Annotation(Record):
     """The asks found; empty for "none of them"; None where the annotator abstained."""
     primary: str | None = None
     role: str = ""
-    """writer, reader, gold, rule, llm, model …"""
+    """writer, reader, gold: people; rule, llm, model: machines."""
     sure: bool = True
     confidence: float | None = None
     """0 to 1, where the annotator gives one."""
     time: str = ""
     codebook: str = ""
     """The version of the codebook it was made under."""
+    suggested: bool = False
+    """Whether the annotator had seen a suggestion first; false means blind."""
+    note: str = ""
+    """What the annotator wants to say about it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,9 +86,30 @@ class Data(Section):
     """Stage outputs go under here, in a folder named after the settings."""
 
 
+class Cleaning(Section):
+    """From what a file holds to the sender's own words.
+
+    A model folder carries these settings, so that prediction treats a message as training did.
+    """
+
+    own_words: bool = True
+    """Take out quoted and forwarded mail, signatures, footers, disclaimers and invisible noise."""
+    redact: tuple[Literal["email", "url", "phone", "address", "account"], ...] = (
+        "email",
+        "url",
+        "phone",
+        "address",
+        "account",
+    )
+    """Private data that becomes a placeholder such as [EMAIL]."""
+    names: bool = False
+    """Also replace people's names by [PERSON]; needs the extra `names`."""
+
+
 class Ingest(Section):
     """From files to messages."""
 
+    cleaning: Cleaning = Cleaning()
     near_duplicate_similarity: Share = 0.8
     """Messages whose word 3-grams have at least this Jaccard similarity share a template."""
 

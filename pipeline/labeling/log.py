@@ -1,16 +1,26 @@
-"""The annotation log: JSON Lines, one annotation a line, only ever appended to."""
+"""The annotation log: JSON Lines, one annotation a line, only ever appended to.
+
+Everything that judges a message writes here, and everything else about labels is read from here.
+Nothing in it is ever changed: a later annotation of a message by the same annotator replaces the
+earlier one when the log is read (`latest`), and an abstention withdraws it. So logs of several
+machines merge by putting their lines together, in any order.
+"""
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from pipeline.errors import InputError
-from pipeline.records import NONE, Annotation, Rejection
+from pipeline.labeling.parse import annotation_from
+from pipeline.records import Annotation, Rejection
 from pipeline.settings import Task
+
+LOCK_SECONDS = 30.0
+"""How long a writer waits for another one before it gives up."""
 
 
 def read_log(path: Path, task: Task) -> Iterator[Annotation | Rejection]:
@@ -31,6 +41,155 @@ def read_log(path: Path, task: Task) -> Iterator[Annotation | Rejection]:
                 yield _parse(line, task, str(path), f"line {number}")
 
 
+class FollowedLog:
+    """A log read bit by bit while others, or we ourselves, append to it."""
+
+    def __init__(self, path: Path, task: Task) -> None:
+        """Start at the beginning of `path`; a file that is not there yet has no lines."""
+        self._path, self._task, self._offset, self._line = path, task, 0, 0
+
+    def new(self) -> list[Annotation | Rejection]:
+        """What whole lines were appended since the last call.
+
+        Raises:
+            InputError: the file cannot be read, or became shorter: somebody edited it.
+        """
+        try:
+            with self._path.open("rb") as stream:
+                size = stream.seek(0, os.SEEK_END)
+                if size < self._offset:
+                    raise InputError(
+                        f"{self._path}: became shorter while it was read. The log is only ever "
+                        "appended to; start again to read it from its beginning."
+                    )
+                stream.seek(self._offset)
+                content = stream.read()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise InputError(f"{self._path}: cannot be read ({error.strerror}).") from None
+        whole = content[: content.rfind(b"\n") + 1]  # the rest is being written right now
+        self._offset += len(whole)
+        found = []
+        for line in whole.splitlines(keepends=True):
+            self._line += 1
+            if line.strip():
+                found.append(_parse(line, self._task, str(self._path), f"line {self._line}"))
+        return found
+
+
+def append(path: Path, annotations: Iterable[Annotation]) -> int:
+    """Add annotations to the log, all of them or none, and return how many.
+
+    When this returns they are on the disk. Writers in other threads, processes and servers wait
+    for each other. A line that a killed writer left unfinished is closed first, so that ours does
+    not run into it.
+
+    Raises:
+        InputError: the log cannot be written (no space, no permission, or locked for too long);
+            it stands as it did before.
+    """
+    from filelock import FileLock, Timeout
+
+    lines = [_line(annotation) for annotation in annotations]
+    if not lines:
+        return 0
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_SECONDS):
+            _write(path, b"".join(lines))
+    except Timeout:
+        raise InputError(
+            f"{path}: another program has kept it locked for {LOCK_SECONDS:.0f} s; nothing was "
+            "added. Stop that program, or try again."
+        ) from None
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror}); nothing was added and what was there "
+            "is untouched. Make room or give permission, and repeat."
+        ) from error
+    return len(lines)
+
+
+def _line(annotation: Annotation) -> bytes:
+    row = {k: v for k, v in annotation.to_row().items() if v not in ("", None) or k == "asks"}
+    if not annotation.suggested:
+        row.pop("suggested")
+    return json.dumps(row, ensure_ascii=False).encode() + b"\n"
+
+
+def _write(path: Path, content: bytes) -> None:
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
+    try:
+        before = os.fstat(handle).st_size
+        if before:
+            os.lseek(handle, -1, os.SEEK_END)
+            if os.read(handle, 1) != b"\n":
+                content = b"\n" + content
+        try:
+            written = 0
+            while written < len(content):
+                written += os.write(handle, content[written:])
+            os.fsync(handle)
+        except OSError:
+            os.ftruncate(handle, before)  # all or nothing, also on a full disk
+            raise
+    finally:
+        os.close(handle)
+
+
+def latest(annotations: Iterable[Annotation]) -> list[Annotation]:
+    """Each annotator's standing answer on each message: the last in time, then in order.
+
+    Annotations without a time come before those with one. Withdrawn answers stay in the list, as
+    the abstentions that withdrew them.
+    """
+    standing: dict[tuple[str, str], Annotation] = {}
+    for annotation in annotations:
+        key = (annotation.message, annotation.annotator)
+        old = standing.get(key)
+        if old is None or _moment(annotation.time) >= _moment(old.time):
+            standing[key] = annotation
+    return list(standing.values())
+
+
+def merge(paths: Sequence[Path], output: Path, task: Task) -> tuple[int, list[Rejection]]:
+    """Bring several machines' logs together in `output`, each annotation once.
+
+    Annotations that `output` already has are not added again, so merging twice changes nothing.
+
+    Returns:
+        How many were added, and the lines that could not be read.
+
+    Raises:
+        InputError: a log cannot be read, or `output` cannot be written.
+    """
+    seen = set(read_log(output, task)) if output.exists() else set()
+    fresh: dict[Annotation, None] = {}
+    rejected = []
+    for path in paths:
+        for entry in read_log(path, task):
+            if isinstance(entry, Rejection):
+                rejected.append(entry)
+            elif entry not in seen:
+                fresh[entry] = None
+    return append(output, sorted(fresh, key=lambda a: _moment(a.time))), rejected
+
+
+def now() -> str:
+    """The time as the log writes it: ISO 8601 in UTC, to the microsecond."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def _moment(time: str) -> float:
+    """Seconds since 1970; minus infinity for a time that is not given. Local times are UTC here."""
+    try:
+        moment = datetime.fromisoformat(time)
+    except ValueError:
+        return float("-inf")
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
 def _parse(line: bytes, task: Task, source: str, position: str) -> Annotation | Rejection:
     def reject(reason: str, detail: str) -> Rejection:
         record = line.decode("utf-8", errors="replace").rstrip()
@@ -38,7 +197,7 @@ def _parse(line: bytes, task: Task, source: str, position: str) -> Annotation | 
 
     try:
         row = json.loads(line)
-    except ValueError:  # also bytes that are not UTF-8
+    except (ValueError, RecursionError):  # also bytes that are not UTF-8
         return reject("not_json", "expected one JSON object a line")
     if not isinstance(row, dict):
         return reject("not_json", f"expected a JSON object, found {type(row).__name__}")
@@ -51,67 +210,3 @@ def _parse(line: bytes, task: Task, source: str, position: str) -> Annotation | 
         return annotation_from(row, task)
     except ValueError as error:
         return reject("bad_annotation", str(error))
-
-
-def annotation_from(row: Mapping[str, Any], task: Task) -> Annotation:
-    """An annotation from a parsed row, checked against the task; other keys are ignored.
-
-    Raises:
-        ValueError: a label is unknown (the nearest one is named), or the parts do not agree.
-    """
-    asks = row["asks"]
-    if asks is None:
-        return Annotation(**_fields(row), asks=None)
-    if not isinstance(asks, list | tuple):
-        raise ValueError("asks: expected a list of labels, or null for an abstention")  # noqa: TRY004
-    asks = tuple(check_label(ask, task) for ask in asks)
-    if not task.multi_label and len(asks) != 1:
-        raise ValueError(f"asks: expected exactly one label, found {len(asks)}")
-    ordered = tuple(label for label in task.labels if label in asks)
-    primary = row.get("primary") or (ordered[0] if ordered else NONE)
-    if primary != NONE:
-        check_label(primary, task)
-    if (primary not in ordered) if ordered else (primary != NONE):
-        raise ValueError(f"primary: {primary!r} is not among the asks")
-    return Annotation(**_fields(row), asks=ordered, primary=primary)
-
-
-def check_label(label: object, task: Task) -> str:
-    """The label itself, or a ValueError that names the nearest known one."""
-    if isinstance(label, str) and label in task.labels:
-        return label
-    near = difflib.get_close_matches(str(label), task.labels, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(task.labels[:8])}"
-    raise ValueError(f"unknown label {label!r}; {hint}")
-
-
-def _fields(row: Mapping[str, Any]) -> dict[str, Any]:
-    confidence = row.get("confidence")
-    return {
-        "message": str(row["message"]),
-        "annotator": str(row["annotator"]),
-        "role": str(row.get("role") or ""),
-        "sure": bool(row.get("sure", True)),
-        "confidence": None if confidence is None else float(confidence),
-        "time": str(row.get("time") or ""),
-        "codebook": str(row.get("codebook") or ""),
-    }
-
-
-def column_annotations(value: object) -> list[str]:
-    """The labels that a cell of a label column holds: a list, JSON, or names joined by ``;``.
-
-    >>> column_annotations("influence; job_lead")
-    ['influence', 'job_lead']
-    >>> column_annotations("none")
-    []
-    """
-    if isinstance(value, list | tuple):
-        return [str(v) for v in value]
-    text = "" if value is None else str(value).strip()
-    if text.startswith("["):
-        try:
-            return [str(v) for v in json.loads(text)]
-        except ValueError:
-            pass
-    return [part.strip() for part in text.split(";") if part.strip() not in ("", NONE)]

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from pipeline.labeling.log import latest
 from pipeline.records import NONE, Annotation
 from pipeline.settings import Task
 
@@ -26,13 +27,13 @@ def by_majority(annotations: Iterable[Annotation], task: Task) -> dict[str, Reso
 
     Where a `gold` annotation exists only gold counts. Ties go to the side with more annotators
     who were sure, then to the ask (rather than its absence) and to the first in label order.
-    Each annotator has one vote: the last annotation of a message by the same annotator.
+    Each annotator has one vote, its standing answer (`pipeline.labeling.log.latest`).
     """
-    votes: dict[str, dict[str, Annotation]] = defaultdict(dict)
-    for annotation in annotations:
+    votes: dict[str, list[Annotation]] = defaultdict(list)
+    for annotation in latest(annotations):
         if annotation.asks is not None:
-            votes[annotation.message][annotation.annotator] = annotation
-    return {message: _resolve(list(cast.values()), task) for message, cast in votes.items()}
+            votes[annotation.message].append(annotation)
+    return {message: _resolve(cast, task) for message, cast in votes.items()}
 
 
 def _resolve(cast: Sequence[Annotation], task: Task) -> Resolved:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError, InputError
-from pipeline.labeling.log import annotation_from, column_annotations, read_log
+from pipeline.labeling.log import read_log
+from pipeline.labeling.parse import annotation_from, column_annotations
 from pipeline.labeling.resolve import by_majority
 from pipeline.labeling.split import SPLITS, Item, prove_disjoint, split
 from pipeline.progress import SILENT, Progress

@@ -241,7 +241,9 @@ class _KeepBest(TrainerCallback):
     ) -> None:
         f1, loss = (kwargs["metrics"][f"eval_{name}"] for name in ("macro_f1", "loss"))
         score, epoch = [f1, -loss], round(state.epoch or 0)
-        best = json.loads(self._mark.read_text()) if self._mark.exists() else {"epoch": epoch}
+        best: dict[str, Any] = {"epoch": epoch}
+        if self._mark.exists():
+            best = json.loads(self._mark.read_text(encoding="utf-8"))
         # An epoch measured again, after an interruption, counts as new.
         better = epoch == best["epoch"] or score > best["score"]
         words = f"epoch {epoch}: validation macro-F1 {f1:.3f}, loss {loss:.3f}"
