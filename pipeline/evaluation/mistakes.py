@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.evaluation.gold import Bools, Floats, GoldSet, Scores
 from pipeline.evaluation.redact import redact
 from pipeline.evaluation.sentences import Score, drivers
+from pipeline.records import LabelledMessage
 
 SHOWN = 60
 _LONG = 180
@@ -22,8 +23,8 @@ _QUOTED = re.compile(
 )
 
 CAUSES = {
-    "label doubtful": "The model is sure, and cleanlab puts the label among the least likely to be "
-    "right: read these first, the label may be wrong.",
+    "label doubtful": "The annotators did not agree, and cleanlab finds the label unlikely: read "
+    "these first, the label may be wrong.",
     "quoted remains": "Earlier mail, a forwarded block or a header stands in the text.",
     "read in part": "The message is longer than the model reads.",
     "long": f"{_LONG} words or more: the ask is one sentence among many.",
@@ -144,7 +145,7 @@ def _explain(
     for i, (row, message) in enumerate(zip(rows, messages, strict=True)):
         label = gold.labels[claims[row]]
         traps = {
-            "label doubtful": quality[row] < _DOUBTFUL,
+            "label doubtful": quality[row] < _DOUBTFUL and _is_disputed(message),
             "quoted remains": bool(_QUOTED.search(message.text)),
             "read in part": truncated is not None and bool(truncated[row]),
             "long": len(message.text.split()) >= _LONG,
@@ -177,6 +178,10 @@ def _ask_in_subject(gold: GoldSet, score: Score, rows: np.ndarray) -> list[bool]
         alone = bool(true.any() and gold.messages[row].subject and (subjects[i][true] > 0.5).all())
         found.append(alone and not bool((bodies[i][true] > 0.5).all()))
     return found
+
+
+def _is_disputed(message: LabelledMessage) -> bool:
+    return any(0 < share < 1 for share in message.targets)
 
 
 def _words(gold: GoldSet, asks: Bools, primary: int) -> str:
