@@ -122,7 +122,7 @@ def make_settings(tiny_base: Path) -> Callable[..., Settings]:
                 "batch_size": 8,
                 "learning_rate": 5e-3,
                 "head_learning_rate": 5e-3,
-                "freeze_embeddings": False,
+                "frozen_layers": -1,
                 "device": "cpu",
             },
             "evaluation": {"bootstrap": 50},
