@@ -57,4 +57,6 @@ def check(
         f"({100 * share:.1f} %)"
     )
     if share < minimum:
-        raise GateError(f"{100 * share:.1f} % of the cases passed; --minimum is {100 * minimum:g} %.")
+        raise GateError(
+            f"{100 * share:.1f} % of the cases passed; --minimum is {100 * minimum:g} %."
+        )

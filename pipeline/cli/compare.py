@@ -36,9 +36,7 @@ def compare(
     from pipeline.evaluation.compare import compare as compare_reports
 
     settings = settings_from(config, overrides)
-    found = compare_reports(
-        first, second, settings.evaluation, seed=settings.seed, output=output
-    )
+    found = compare_reports(first, second, settings.evaluation, seed=settings.seed, output=output)
     table = Table("figure", *found.names, "difference", "interval", box=None, pad_edge=False)
     for name, change in found.differences.items():
         if change.value != change.value:  # not defined

@@ -29,7 +29,7 @@ def evaluate(
     against: Annotated[
         Path | None,
         typer.Option(
-            help="New mail without labels: say whether it looks like what the model was measured on."
+            help="New mail without labels: does it look like what the model was measured on?"
         ),
     ] = None,
     config: Config = DEFAULT,

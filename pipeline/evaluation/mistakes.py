@@ -114,6 +114,8 @@ def label_quality(gold: GoldSet, scores: Scores) -> Floats:
     The model has not seen these messages, as confident learning asks (Northcutt, Jiang and
     Chuang, 2021; for several labels Thyagarajan et al., 2022), through cleanlab.
     """
+    if not gold.asks.any():  # cleanlab wants to have seen a label
+        return np.asarray((1 - scores.probabilities).min(axis=1))
     if gold.multi_label:
         from cleanlab.multilabel_classification import get_label_quality_scores
 

@@ -9,33 +9,10 @@ import pipeline.inference.classifier as classifier_module
 from pipeline.errors import InputError, ModelFolderError
 from pipeline.evaluation.headline import headline
 from pipeline.evaluation.stage import evaluate
-from pipeline.records import LabelledMessage, Prediction
-from pipeline.settings import parse_settings
-from pipeline.store import read_records, write_records
+from pipeline.records import Prediction
+from pipeline.store import read_records
 
 INJECTION = '<script>alert(1)</script><img src=x onerror="alert(2)">'
-
-
-@pytest.fixture
-def settings(tmp_path, messages, classifier):
-    made = parse_settings(
-        {
-            "name": "tiny",
-            "task": {"labels": list(classifier.labels)},
-            "data": {"messages": ["unused"], "processed": str(tmp_path / "processed")},
-            "models": str(tmp_path / "models"),
-            "evaluation": {"bootstrap": 50},
-        }
-    )
-    write_records(made.label_dir / "test.parquet", messages, LabelledMessage)
-    made.model_dir.mkdir(parents=True)
-    (made.model_dir / "config.json").write_text("{}")
-    return made
-
-
-@pytest.fixture(autouse=True)
-def _keyword_model(monkeypatch, classifier):
-    monkeypatch.setattr(classifier_module, "load", lambda folder: classifier)
 
 
 def test_the_stage_writes_a_report_and_skips_when_nothing_changed(settings, messages):
