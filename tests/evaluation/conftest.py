@@ -8,6 +8,7 @@ import pytest
 import pipeline.inference.classifier as classifier_module
 from pipeline.evaluation.gold import GoldSet, Scores
 from pipeline.evaluation.intervals import Bootstrap
+from pipeline.evaluation.stage import evaluate
 from pipeline.records import LabelledMessage
 from pipeline.settings import parse_settings
 from pipeline.store import write_records
@@ -29,12 +30,12 @@ class KeywordClassifier:
         return np.where(np.array(found).reshape(-1, 3), 0.9, 0.1) - shade
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def classifier() -> KeywordClassifier:
     return KeywordClassifier()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def messages() -> tuple[LabelledMessage, ...]:
     """Forty messages of every kind: two asks, none, a pair, two origins; some are traps."""
     made = []
@@ -82,8 +83,10 @@ def bootstrap(gold: GoldSet) -> Bootstrap:
     return Bootstrap(gold.groups, resamples=200, confidence=0.95, seed=1)
 
 
-@pytest.fixture
-def settings(tmp_path, messages, classifier):
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory, messages, classifier):
+    """Settings, a label stage's output and a model folder; shared, so tests leave them alone."""
+    tmp_path = tmp_path_factory.mktemp("evaluate")
     made = parse_settings(
         {
             "name": "tiny",
@@ -102,3 +105,11 @@ def settings(tmp_path, messages, classifier):
 @pytest.fixture(autouse=True)
 def _keyword_model(monkeypatch, classifier):
     monkeypatch.setattr(classifier_module, "load", lambda folder: classifier)
+
+
+@pytest.fixture(scope="session")
+def report(settings, classifier):
+    """A report, made once; tests that change anything take a copy."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(classifier_module, "load", lambda folder: classifier)
+        return evaluate(settings).output_dir

@@ -186,7 +186,7 @@ def test_mistakes_are_grouped_by_cause_with_a_redacted_sentence(classifier):
         ),
         LabelledMessage(id="quoted", text="No.\n> are you hiring?"),
         LabelledMessage(id="right", text="Thanks."),
-        LabelledMessage(id="split", text="hiring again", targets=(0.0, 0.0, 0.5)),
+        LabelledMessage(id="split", text="hiring again now!", targets=(0.0, 0.0, 0.5)),
     )
     gold = GoldSet(messages, LABELS, multi_label=True)
     scores = _scores(gold, classifier.predict_proba(gold.texts))
