@@ -27,3 +27,9 @@ class DataError(PipelineError):
 
 class ModelFolderError(PipelineError):
     """A model folder is missing, incomplete, altered or made by another version."""
+
+
+class GateError(PipelineError):
+    """A model was measured and does not reach what the settings demand."""
+
+    exit_code = 3

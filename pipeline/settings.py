@@ -165,6 +165,15 @@ class Training(Section):
     """Trackers, by the Hugging Face Trainer's names."""
 
 
+class Gate(Section):
+    """What a report's figures must reach; the names are those of its ``metrics.json``."""
+
+    minimum: dict[str, float] = {}
+    """Figures that must not be lower, such as model.all.primary.macro_f1."""
+    maximum: dict[str, float] = {}
+    """Figures that must not be higher, such as model.all.calibration.ece."""
+
+
 class Evaluation(Section):
     """The report."""
 
@@ -172,6 +181,15 @@ class Evaluation(Section):
     """Resamples for the intervals; 0: no intervals."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     """How much of the resamples an interval covers."""
+    thin_line: tuple[str, str] = ("information", "influence")
+    """Two labels whose border gets a chapter of its own, where the task has them."""
+    swapped_messages: Annotated[int, Field(ge=0)] = 200
+    """Test messages in which names, schools, cues and more are swapped to see whether the answer
+    changes; 0: none."""
+    max_flip_rate: Share | None = None
+    """The run fails where more of the swapped messages than this share change their primary, for
+    any kind of swap."""
+    gate: Gate = Gate()
 
 
 class Settings(Section):

@@ -8,7 +8,18 @@ import typer
 from typer.core import TyperGroup
 
 from pipeline import __version__
-from pipeline.cli import evaluate, ingest, label, predict, run, settings, train
+from pipeline.cli import (
+    check,
+    compare,
+    evaluate,
+    gate,
+    ingest,
+    label,
+    predict,
+    run,
+    settings,
+    train,
+)
 from pipeline.errors import PipelineError
 
 
@@ -68,7 +79,18 @@ def _options(
     pass
 
 
-for module in (run, ingest, label, train, evaluate, predict, settings):
+for module in (
+    run,
+    ingest,
+    label,
+    train,
+    evaluate,
+    check,
+    compare,
+    gate,
+    predict,
+    settings,
+):
     module.register(app)
 
 

@@ -32,15 +32,32 @@ def measure(
         `primary.macro_f1` (over labels and none); `exact_match`; `calibration.ece` and `.brier`.
     """
     rows = np.ones(len(gold), bool) if where is None else where
+    support = gold.asks[rows].sum(axis=0)
     return {
         "rows": Figure(int(rows.sum())),
+        **{
+            f"ask.{label}.support": Figure(int(n))
+            for label, n in zip(gold.labels, support, strict=True)
+        },
+        **{
+            name: bootstrap.figure(values, centred=name == "calibration.ece")
+            for name, values in resampled(gold, scores, bootstrap, rows).items()
+        },
+    }
+
+
+def resampled(
+    gold: GoldSet, scores: Scores, bootstrap: Bootstrap, rows: Bools
+) -> dict[str, Floats]:
+    """Every figure in the set and in each resample, shape (1 + resamples,), as in `measure`."""
+    return {
         **_asks(gold, scores, bootstrap, rows),
         **_primary(gold, scores, bootstrap, rows),
         **_calibration(gold, scores, bootstrap, rows),
     }
 
 
-def _asks(gold: GoldSet, scores: Scores, bootstrap: Bootstrap, rows: Bools) -> Figures:
+def _asks(gold: GoldSet, scores: Scores, bootstrap: Bootstrap, rows: Bools) -> dict[str, Floats]:
     true, found, here = gold.asks, scores.asks, rows[:, None]
     exact = (true == found).all(axis=1, keepdims=True)
     hits = bootstrap.sums(
@@ -50,34 +67,36 @@ def _asks(gold: GoldSet, scores: Scores, bootstrap: Bootstrap, rows: Bools) -> F
     both, said, is_so = hits[:, :size], hits[:, size : 2 * size], hits[:, 2 * size : 3 * size]
     f1 = f1_score(both, said, is_so)
     precision, recall = ratio(both, said), ratio(both, is_so)
-    figures: Figures = {}
+    values: dict[str, Floats] = {}
     for i, label in enumerate(gold.labels):
-        ranked = average_precision(true[:, i], scores.probabilities[:, i], bootstrap, rows)
-        figures |= {
-            f"ask.{label}.support": Figure(int(is_so[0, i])),
-            f"ask.{label}.precision": bootstrap.figure(precision[:, i]),
-            f"ask.{label}.recall": bootstrap.figure(recall[:, i]),
-            f"ask.{label}.f1": bootstrap.figure(f1[:, i]),
-            f"ask.{label}.average_precision": bootstrap.figure(ranked),
+        values |= {
+            f"ask.{label}.precision": precision[:, i],
+            f"ask.{label}.recall": recall[:, i],
+            f"ask.{label}.f1": f1[:, i],
+            f"ask.{label}.average_precision": average_precision(
+                true[:, i], scores.probabilities[:, i], bootstrap, rows
+            ),
         }
-    figures["ask.macro_f1"] = bootstrap.figure(mean_defined(f1))
-    figures["exact_match"] = bootstrap.figure(ratio(hits[:, -2], hits[:, -1]))
-    return figures
+    values["ask.macro_f1"] = mean_defined(f1)
+    values["exact_match"] = ratio(hits[:, -2], hits[:, -1])
+    return values
 
 
-def _primary(gold: GoldSet, scores: Scores, bootstrap: Bootstrap, rows: Bools) -> Figures:
+def _primary(gold: GoldSet, scores: Scores, bootstrap: Bootstrap, rows: Bools) -> dict[str, Floats]:
     size = len(gold.classes)
     true, found = one_hot(gold.primary, size), one_hot(scores.primary, size)
     here = rows[:, None]
     hits = bootstrap.sums(np.hstack([true & found & here, found & here, true & here]))
     both, said, is_so = hits[:, :size], hits[:, size : 2 * size], hits[:, 2 * size :]
     return {
-        "primary.accuracy": bootstrap.figure(ratio(both.sum(axis=1), is_so.sum(axis=1))),
-        "primary.macro_f1": bootstrap.figure(mean_defined(f1_score(both, said, is_so))),
+        "primary.accuracy": ratio(both.sum(axis=1), is_so.sum(axis=1)),
+        "primary.macro_f1": mean_defined(f1_score(both, said, is_so)),
     }
 
 
-def _calibration(gold: GoldSet, scores: Scores, bootstrap: Bootstrap, rows: Bools) -> Figures:
+def _calibration(
+    gold: GoldSet, scores: Scores, bootstrap: Bootstrap, rows: Bools
+) -> dict[str, Floats]:
     claimed, true = claims(gold, scores)
     binned = [
         _binned_error(claimed[:, i], true[:, i], rows, bootstrap) for i in range(claimed.shape[1])
@@ -87,8 +106,8 @@ def _calibration(gold: GoldSet, scores: Scores, bootstrap: Bootstrap, rows: Bool
         squared = squared / len(gold.labels)
     sums = bootstrap.sums(np.column_stack([squared * rows, rows]))
     return {
-        "calibration.ece": bootstrap.figure(mean_defined(np.stack(binned, axis=-1)), centred=True),
-        "calibration.brier": bootstrap.figure(ratio(sums[:, 0], sums[:, 1])),
+        "calibration.ece": mean_defined(np.stack(binned, axis=-1)),
+        "calibration.brier": ratio(sums[:, 0], sums[:, 1]),
     }
 
 

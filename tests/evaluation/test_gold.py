@@ -7,9 +7,21 @@ import pytest
 from pipeline.errors import DataError, InputError
 from pipeline.evaluation.gold import GoldSet
 from pipeline.evaluation.reading import read_labelled
+from pipeline.progress import Silent
 from pipeline.records import LabelledMessage
-from pipeline.settings import Columns
+from pipeline.settings import parse_settings
 from pipeline.store import write_records
+
+
+def _settings(**columns):
+    return parse_settings(
+        {
+            "name": "t",
+            "task": {"labels": ["a", "b"]},
+            "data": {"messages": ["x"], "columns": columns},
+        }
+    )
+
 
 ROWS = [
     {
@@ -42,7 +54,7 @@ def _write(path, rows):
 
 @pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
 def test_a_users_table_with_labels_is_read(tmp_path, ending):
-    messages = read_labelled(_write(tmp_path / f"mine.{ending}", ROWS), Columns())
+    messages = read_labelled(_write(tmp_path / f"mine.{ending}", ROWS), _settings())
     assert [m.asks for m in messages] == [("job_lead",), ("information", "influence"), ()]
     assert [m.primary for m in messages] == ["job_lead", "influence", "none"]
     assert messages[0].extra["city"] == "Ely"
@@ -51,31 +63,29 @@ def test_a_users_table_with_labels_is_read(tmp_path, ending):
 
 def test_lists_of_asks_and_a_missing_primary(tmp_path):
     rows = [{"text": "x", "asks": ["influence", "information"]}, {"text": "y", "asks": []}]
-    messages = read_labelled(_write(tmp_path / "mine.jsonl", rows), Columns())
+    messages = read_labelled(_write(tmp_path / "mine.jsonl", rows), _settings())
     assert [m.primary for m in messages] == ["influence", "none"]
 
 
 def test_a_single_label_column(tmp_path):
     path = tmp_path / "bank.csv"
     path.write_text("text,category\nwhere is my card,card_arrival\n")
-    (message,) = read_labelled(path, Columns(label="category"))
+    (message,) = read_labelled(path, _settings(label="category"))
     assert (message.primary, message.asks) == ("card_arrival", ("card_arrival",))
 
 
 def test_the_label_stages_own_file_keeps_everything(tmp_path, messages):
     write_records(tmp_path / "test.parquet", messages, LabelledMessage)
-    assert tuple(read_labelled(tmp_path / "test.parquet", Columns())) == messages
+    assert tuple(read_labelled(tmp_path / "test.parquet", _settings())) == messages
 
 
 @pytest.mark.parametrize(
     ("name", "content", "kind", "words"),
     [
-        ("x.xlsx", b"", InputError, "expected .jsonl, .ndjson, .csv, .parquet"),
-        ("x.jsonl", b"{no}", InputError, "line 1 is not JSON"),
-        ("x.jsonl", b"[1]", InputError, "not an object"),
-        ("x.jsonl", b'{"text": "\xff"}', InputError, "not UTF-8"),
-        ("x.jsonl", b'{"text": "secret", "to": 1}', DataError, "expected a column 'asks'"),
-        ("x.jsonl", b'{"asks": [], "body": "secret"}', DataError, "no text in column 'text'"),
+        ("x.xlsx", b"PK", InputError, "no known format"),
+        ("x.jsonl", b"{no}", DataError, "1 not_json"),
+        ("x.jsonl", b'{"text": "secret", "to": 1}', DataError, "1 no_label"),
+        ("x.jsonl", b'{"asks": [], "body": "secret"}', InputError, "text"),
         ("x.parquet", b"junk", InputError, "not a Parquet file"),
     ],
 )
@@ -83,8 +93,21 @@ def test_files_that_cannot_be_read_are_refused_in_words(tmp_path, name, content,
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(kind, match=words) as caught:
-        read_labelled(path, Columns())
+        read_labelled(path, _settings())
     assert "secret" not in str(caught.value)
+
+
+def test_rows_that_cannot_be_used_are_counted(tmp_path):
+    class Notes(Silent):
+        lines: list[str] = []  # noqa: RUF012
+
+        def note(self, line):
+            self.lines.append(line)
+
+    rows = [*ROWS, {"text": "no label"}, {"text": " ", "asks": []}]
+    notes = Notes()
+    assert len(read_labelled(_write(tmp_path / "m.jsonl", rows), _settings(), notes)) == 3
+    assert "2 row(s) are left out" in notes.lines[0]
 
 
 def test_labels_the_model_does_not_know_are_refused():

@@ -1,0 +1,66 @@
+"""Which sentence drove a score: leave each out in turn and see how the score moves.
+
+Source: Zeiler and Fergus, 2014 (occlusion); Li, Monroe and Jurafsky, Understanding Neural Networks
+through Representation Erasure, 2016.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.evaluation.gold import Floats
+from pipeline.records import render
+
+Score = Callable[[Sequence[str]], Floats]
+"""Texts to probabilities, shape (texts, labels)."""
+
+_BREAK = re.compile(r"(?<=[.!?])\s+|\n+")
+_MOST = 40
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A sentence and how far the score falls without it (below zero: rises)."""
+
+    sentence: str
+    moved: float
+
+
+def split_sentences(text: str) -> list[str]:
+    r"""The sentences of a text; a line break ends one too.
+
+    >>> split_sentences("Hi Ana,\nAre you hiring? Thanks!")
+    ['Hi Ana,', 'Are you hiring?', 'Thanks!']
+    """
+    return [piece.strip() for piece in _BREAK.split(text) if piece.strip()]
+
+
+def drivers(
+    score: Score, texts: Sequence[tuple[str, str]], labels: Sequence[int], raises: Sequence[bool]
+) -> list[Driver]:
+    """The sentence of each message that moved a label's score most.
+
+    Args:
+        score: the model.
+        texts: subject and body of each message.
+        labels: per message the column of the label that is asked about.
+        raises: per message whether the sentence that raised the score is wanted, or the one that
+            held it down.
+    """
+    pieces = [([subject] if subject.strip() else []) + split_sentences(t) for subject, t in texts]
+    pieces = [p[:_MOST] for p in pieces]
+    variants = [render("", " ".join(p[:i] + p[i + 1 :])) for p in pieces for i in range(len(p))]
+    whole = score([render("", " ".join(p)) for p in pieces])
+    without = score(variants)
+    found, start = [], 0
+    for row, own in enumerate(pieces):
+        column = labels[row]
+        moved = whole[row, column] - without[start : start + len(own), column]
+        best = int(np.argmax(moved if raises[row] else -moved))
+        found.append(Driver(own[best], float(moved[best])))
+        start += len(own)
+    return found
