@@ -18,7 +18,7 @@ _WROTE = (
     "|skrev|kirjoitti|napisał|napisała|napisał\\(a\\)|napsal|napsala|написал|написала|пишет|yazdı|"
     "wrote the following|a scris|írta|đã viết|написав"
 )
-_ATTRIBUTION = re.compile(rf"(?:\b|\s)(?:{_WROTE})(?: [^:]{{0,60}})?\s?[:：]\s*$", re.IGNORECASE)
+_ATTRIBUTION = re.compile(rf"(?:\b|\s)(?:{_WROTE})(?: .{{0,60}})?\s?[:：]\s*$", re.IGNORECASE)
 _ATTRIBUTION_START = re.compile(
     r"^\W{0,3}(?:On|Am|Le|El|Il|Op|Em|Den|Il giorno|Dnia|W dniu|Dne|Vào|\d{1,4}[./年-]|At|Quoting"
     r"|In a message)\b"
@@ -28,6 +28,7 @@ _ATTRIBUTION_START = re.compile(
 _ATTRIBUTION_CJK = re.compile(
     r"(?:写道|寫道|のメール|さんは書きました|님이 작성|작성)\s*[:：]?\s*$"
 )
+_NAMED = re.compile(r"\d.{0,100}<[^<>@\s]{1,64}@[^<>@\s]{1,200}>\)?\s?[:：]$")
 _WHEN_OR_WHO = re.compile(r"\d{4}|\d{1,2}[:.]\d\d|\d{1,2}/\d{1,2}|[\w.]@[\w-]|<[^>]{0,200}>")
 
 _MARK = re.compile(
@@ -76,7 +77,7 @@ def own_lines(lines: Sequence[str]) -> tuple[list[str], set[str]]:
             removed.add("quote")
             at += 1
             continue
-        length = _attribution(lines, at)
+        length = _attribution(lines, at) or _names_above_quote(lines, at)
         if length:
             removed.add("quote")
             following = _next_text(lines, at + length)
@@ -135,6 +136,15 @@ def _attribution(lines: Sequence[str], at: int) -> int:
         if _says_who_wrote(joined):
             return length
     return 0
+
+
+def _names_above_quote(lines: Sequence[str], at: int) -> int:
+    """1 where a line without a verb, such as ``Di, 3 Mar, Ann <a@x.org>:``, stands over a quote."""
+    line = lines[at].strip()
+    if len(line) > MAX_LINE or not _NAMED.search(line):
+        return 0
+    following = _next_text(lines, at + 1)
+    return int(following is not None and lines[following].lstrip().startswith(">"))
 
 
 def _says_who_wrote(text: str) -> bool:

@@ -54,6 +54,8 @@ _WORDS = {
 _BY_WORD: dict[str, list[str]] = {}
 for _code, _listed in _WORDS.items():
     for _word in _listed.split():
+        if _code != "en" and _word in _WORDS["en"].split():
+            continue  # "a", "to" and "do" say nothing against English
         _BY_WORD.setdefault(_word, []).append(_code)
 
 _SCRIPTS = {
