@@ -19,6 +19,9 @@ class Task(Protocol):
     def describe(self, words: str) -> None:
         """Change the words beside the bar."""
 
+    def total(self, units: float) -> None:
+        """Say how many units there are, once that is known."""
+
 
 class Progress(Protocol):
     """Where a stage reports. `note` is a line that stays; `task` is a bar while work lasts."""
@@ -35,6 +38,9 @@ class _SilentTask:
         """Say nothing."""
 
     def describe(self, words: str) -> None:
+        """Say nothing."""
+
+    def total(self, units: float) -> None:
         """Say nothing."""
 
 

@@ -176,8 +176,8 @@ def to_table(records: Iterable[Record], kind: type[Record]) -> pa.Table:
 def render(subject: str, text: str) -> str:
     """The one text a model reads of a message: its subject, an empty line, its body.
 
-    >>> render("A question", "What is it like to teach?")
-    'A question\\n\\nWhat is it like to teach?'
+    >>> render("A question", "What is it like to teach?").splitlines()
+    ['A question', '', 'What is it like to teach?']
     >>> render("", " hiring? ")
     'hiring?'
     """

@@ -86,9 +86,30 @@ class Data(Section):
     """Stage outputs go under here, in a folder named after the settings."""
 
 
+class Cleaning(Section):
+    """From what a file holds to the sender's own words.
+
+    A model folder carries these settings, so that prediction treats a message as training did.
+    """
+
+    own_words: bool = True
+    """Take out quoted and forwarded mail, signatures, footers, disclaimers and invisible noise."""
+    redact: tuple[Literal["email", "url", "phone", "address", "account"], ...] = (
+        "email",
+        "url",
+        "phone",
+        "address",
+        "account",
+    )
+    """Private data that becomes a placeholder such as [EMAIL]."""
+    names: bool = False
+    """Also replace people's names by [PERSON]; needs the extra `names`."""
+
+
 class Ingest(Section):
     """From files to messages."""
 
+    cleaning: Cleaning = Cleaning()
     near_duplicate_similarity: Share = 0.8
     """Messages whose word 3-grams have at least this Jaccard similarity share a template."""
 
@@ -119,13 +140,13 @@ class Training(Section):
     """What `model.safetensors` of the base must hash to; empty: not checked."""
     max_length: Annotated[int, Field(ge=8, le=8192)] = 256
     """Tokens read of a message."""
-    long_messages: Literal["head", "head_tail"] = "head_tail"
-    """What is read of a longer message: its beginning, or beginning and end (asks often stand
-    last)."""
-    epochs: Positive = 3
+    epochs: Positive = 2
     batch_size: Positive = 16
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-4
     head_learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-3
+    freeze_embeddings: bool = True
+    """Leave the word embeddings as they are: faster, and words never seen in training keep their
+    place beside those that were."""
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
     warmup: Share = 0.1
     """Share of all steps over which the learning rate rises."""

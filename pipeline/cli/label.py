@@ -6,6 +6,7 @@ from pipeline.cli.options import DEFAULT, Config, Force, Overrides, settings_fro
 
 
 def register(app: typer.Typer) -> None:
+    """Add the group."""
     group = typer.Typer(no_args_is_help=True, help="Labels: resolve annotations, and more.")
     group.command()(resolve)
     app.add_typer(group, name="label")

@@ -6,6 +6,7 @@ from pipeline.cli.options import DEFAULT, Config, Force, Overrides, settings_fro
 
 
 def register(app: typer.Typer) -> None:
+    """Add the command."""
     app.command()(run)
 
 

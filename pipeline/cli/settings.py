@@ -6,6 +6,7 @@ from pipeline.cli.options import DEFAULT, Config, Overrides, settings_from
 
 
 def register(app: typer.Typer) -> None:
+    """Add the command."""
     app.command()(settings)
 
 

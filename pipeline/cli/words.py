@@ -21,8 +21,10 @@ def say_stage(result: "StageResult") -> None:
 
 def say_headline(report_dir: Path) -> None:
     """The report's headline figures."""
+    from pipeline.evaluation.headline import headline
+
     metrics = json.loads((report_dir / "metrics.json").read_text(encoding="utf-8"))
-    for line in metrics["headline"]:
+    for line in headline(metrics):
         out.print(f"  {line}", markup=False)
 
 

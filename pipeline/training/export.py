@@ -1,0 +1,130 @@
+"""Writing the model folder: calibrated weights, tokenizer, ONNX graph and the contract."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoTokenizer, PreTrainedModel
+
+from pipeline import __version__
+from pipeline.errors import DataError, PipelineError
+from pipeline.inference.backends import OnnxBackend
+from pipeline.inference.encoding import pad
+from pipeline.inference.folder import CONTRACT, FORMAT, ONNX, Contract
+from pipeline.settings import Settings
+from pipeline.training.calibrate import Array, Calibration
+
+PARITY = 1e-4
+"""How far probabilities of the ONNX graph may be from torch's."""
+
+
+def fold(model: PreTrainedModel, calibration: Calibration) -> None:
+    """Fold an affine change of the logits into the model's last linear layer, in place.
+
+    Raises:
+        DataError: the model has no such layer.
+    """
+    layer = next((m for m in reversed(list(model.modules())) if _is_output(m, model)), None)
+    if not isinstance(layer, torch.nn.Linear) or layer.bias is None:
+        raise DataError(
+            f"{type(model).__name__} has no linear output layer with a bias, so its calibration "
+            "cannot be folded into its weights. Choose another base."
+        )
+    scale = torch.from_numpy(calibration.scale).float()
+    shift = torch.from_numpy(calibration.shift).float()
+    with torch.no_grad():
+        layer.weight.mul_(scale[:, None])
+        layer.bias.mul_(scale).add_(shift)
+
+
+def _is_output(module: torch.nn.Module, model: PreTrainedModel) -> bool:
+    return isinstance(module, torch.nn.Linear) and module.out_features == model.config.num_labels
+
+
+def write_folder(
+    folder: Path, model: PreTrainedModel, base: Path, settings: Settings, thresholds: Array
+) -> None:
+    """Write everything a loader needs into `folder`.
+
+    Raises:
+        PipelineError: the ONNX graph does not give torch's answers.
+    """
+    model.save_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
+    tokenizer.model_max_length = settings.training.max_length
+    tokenizer.save_pretrained(folder)
+    contract = Contract(
+        format=FORMAT,
+        version=__version__,
+        task=settings.task,
+        thresholds=tuple(float(t) for t in thresholds),
+        max_length=settings.training.max_length,
+    )
+    (folder / CONTRACT).write_text(
+        json.dumps(contract.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8"
+    )
+    export_onnx(model, folder)
+
+
+class _Logits(torch.nn.Module):
+    """The part of a model that the graph holds: ids and mask in, logits out."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Logits, shape (batch, labels)."""
+        logits: torch.Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+        return logits
+
+
+def export_onnx(model: PreTrainedModel, folder: Path) -> None:
+    """Write ``onnx/model.onnx`` with free batch and length, and check it against torch.
+
+    Raises:
+        PipelineError: probabilities differ by more than `PARITY`.
+    """
+    ids, mask = (torch.from_numpy(a) for a in pad([[1, 2, 3, 4, 5], [1, 2, 3]]))
+    batch, tokens = torch.export.Dim("batch"), torch.export.Dim("tokens")
+    axes = {0: batch, 1: tokens}
+    with contextlib.redirect_stdout(io.StringIO()):  # the exporter prints its progress
+        program = torch.onnx.export(
+            _Logits(model).eval(),
+            (ids, mask),
+            dynamo=True,
+            dynamic_shapes={"input_ids": axes, "attention_mask": axes},
+            input_names=["input_ids", "attention_mask"],
+            output_names=["logits"],
+            verbose=False,
+        )
+        if program is None:
+            raise PipelineError("torch gave no ONNX program; train again with a supported base.")
+        (folder / ONNX).parent.mkdir(exist_ok=True)
+        program.save(folder / ONNX, external_data=False)
+    _check_parity(model, folder)
+
+
+def _check_parity(model: PreTrainedModel, folder: Path) -> None:
+    backend = OnnxBackend(folder)
+    rng = np.random.default_rng(0)
+    longest = min(64, model.config.max_position_embeddings)
+    for lengths in ([1], [13, 2, 5], [longest, 7]):
+        rows = [rng.integers(0, model.config.vocab_size, n).tolist() for n in lengths]
+        ids, mask = pad(rows)
+        with torch.inference_mode():
+            expected = model(
+                input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)
+            ).logits
+        found = torch.from_numpy(backend.logits(ids, mask)).float()
+        gap = (expected.sigmoid() - found.sigmoid()).abs().max().item()
+        if gap > PARITY:
+            raise PipelineError(
+                f"the ONNX graph differs from torch by {gap:.1e} (allowed {PARITY:.0e}) on "
+                f"messages of {lengths} tokens; this is a defect of the export."
+            )

@@ -1,0 +1,49 @@
+"""After fine-tuning: calibrate the model on held-out messages and choose its thresholds."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from sklearn.metrics import f1_score
+from transformers import PreTrainedModel
+
+from pipeline.inference.encoding import batches, pad
+from pipeline.training.calibrate import DEFAULT_THRESHOLD, Array, best_thresholds, fit
+from pipeline.training.export import fold
+from pipeline.training.finetune import Examples
+
+
+def logits_of(model: PreTrainedModel, examples: Examples) -> Array:
+    """Logits of encoded messages, shape (messages, labels)."""
+    logits = np.empty(examples.targets.shape)
+    with torch.inference_mode():
+        for batch in batches([len(ids) for ids in examples.ids], tokens=4096):
+            ids, mask = pad([examples.ids[i] for i in batch])
+            output = model(input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask))
+            logits[batch] = output.logits.float().numpy()
+    return logits
+
+
+def calibrated(
+    model: PreTrainedModel, held_out: Examples, multi_label: bool
+) -> tuple[PreTrainedModel, Array, list[float]]:
+    """Fold calibration into the model and choose thresholds, both on held-out messages.
+
+    Returns:
+        The model itself, the thresholds, shape (labels,), and per label the F1 at its threshold.
+    """
+    logits = logits_of(model, held_out)
+    calibration = fit(logits, held_out.targets, multi_label)
+    fold(model, calibration)
+    logits = calibration(logits)
+    if multi_label:
+        probabilities = 1 / (1 + np.exp(-logits))
+        thresholds = best_thresholds(probabilities, held_out.targets)
+        found, true = probabilities >= thresholds, held_out.targets >= 0.5
+    else:
+        thresholds = np.full(logits.shape[1], DEFAULT_THRESHOLD)
+        labels = np.arange(logits.shape[1])
+        found = logits.argmax(axis=1)[:, None] == labels
+        true = held_out.targets.argmax(axis=1)[:, None] == labels
+    f1 = f1_score(true, found, average=None, zero_division=0.0)
+    return model, thresholds, [float(score) for score in np.atleast_1d(f1)]
