@@ -65,3 +65,13 @@ def outdated_in_words(annotations: Iterable[Annotation], codebook: Codebook) -> 
         f"The codebook is now {codebook.version}, but annotations were made under others: "
         f"{listed}. They still count; `outreach label review --outdated` shows them again."
     )
+
+
+def gist(codebook: Codebook, label: str) -> str:
+    """What the codebook's table of labels says beside a label, or nothing.
+
+    >>> gist(Codebook("| `lead` | a **path** to work | forms |", "1"), "lead")
+    'a path to work'
+    """
+    row = re.search(rf"(?m)^\|\s*`{re.escape(label)}`\s*\|([^|\n]+)\|", codebook.text)
+    return row[1].replace("**", "").strip() if row else ""
