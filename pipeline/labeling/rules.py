@@ -7,7 +7,6 @@ none of them", or None where it has nothing to say. A rule that raises has faile
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -142,9 +141,6 @@ def apply_rules(
         for one in rules:
             try:
                 vote = one.function(message)
-                if inspect.iscoroutine(vote):
-                    vote.close()
-                    raise TypeError("a rule must be a plain function, not async")  # noqa: TRY301
                 if vote is None:
                     continue
                 asks = [vote] if isinstance(vote, str) else list(vote)
