@@ -69,7 +69,8 @@ bench: $(STAMP) ## Time the stages and prediction against a peer
 	@$(BIN)/python -m bench
 
 lock: ## Resolve requirements.lock anew from pyproject.toml (needs uv)
-	@echo "$(TORCH)" | uv pip compile pyproject.toml --constraints - --all-extras --universal \
+	@echo "$(TORCH)" | uv pip compile pyproject.toml --constraints - --universal \
+		--extra train --extra label --extra dev \
 		--python-version 3.11 --generate-hashes --no-emit-package torch --quiet \
 		--custom-compile-command "make lock" --output-file requirements.lock
 

@@ -129,6 +129,53 @@ class Label(Section):
         "template",
     )
     """Messages that share one of these always stand in the same split."""
+    split_by: Literal["random", "time", "sender"] = "random"
+    """random; time: the newest messages are for the test and the next newest for validation;
+    sender: nobody's messages stand in two splits."""
+    method: Literal["majority", "dawid_skene", "mace"] = "majority"
+    """How annotations resolve: by majority, or by a model of how reliable each annotator is."""
+    machines: Literal["where_alone", "always", "never"] = "where_alone"
+    """When rules, language models and models have a say: only on messages that no person has
+    annotated, always (as one more annotator each, all rules together as one), or never."""
+    log: Path | None = None
+    """The log that rules, models and people write to; null: data/annotations/NAME.jsonl."""
+    codebook: Path = Path("data/CODEBOOK.md")
+    """What people and language models label by."""
+    rules: tuple[Path, ...] = ()
+    """Python files with labelling functions of your own."""
+    shipped_rules: bool = True
+    """Whether the shipped labelling functions run too; they know only the shipped task."""
+
+
+class Llm(Section):
+    """A language model as annotator: any endpoint that speaks the OpenAI protocol."""
+
+    base_url: str = "http://127.0.0.1:8000/v1"
+    """Where it answers: a hosted service, vLLM, Ollama, llama.cpp …"""
+    model: str = ""
+    """The model's name there."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """The environment variable that holds the key; never the key itself."""
+    structured: Literal["auto", "json_schema", "json_object", "text"] = "auto"
+    """How the answer is held to its shape; auto takes the strictest that the endpoint knows."""
+    examples: Annotated[int, Field(ge=0, le=40)] = 6
+    """How many labelled messages the prompt shows."""
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0
+    max_output_tokens: Positive = 200
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 4
+    """Requests under way at the same time."""
+    requests_per_minute: Annotated[int, Field(ge=0)] = 0
+    """At most so many requests start in a minute; 0: no limit."""
+    retries: Annotated[int, Field(ge=0, le=20)] = 5
+    """How often a request that failed is sent again, waiting longer each time."""
+    timeout: Annotated[float, Field(gt=0)] = 120
+    """Seconds to wait for one answer."""
+    input_price: Annotated[float, Field(ge=0)] | None = None
+    """Price of a million tokens read, in any currency; null: not known."""
+    output_price: Annotated[float, Field(ge=0)] | None = None
+    """Price of a million tokens written."""
+    budget: Annotated[float, Field(ge=0)] | None = None
+    """Stop before the run costs more than this; null: no limit."""
 
 
 class Training(Section):
@@ -202,6 +249,7 @@ class Settings(Section):
     data: Data
     ingest: Ingest = Ingest()
     label: Label = Label()
+    llm: Llm = Llm()
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
     models: Path = Path("models")
@@ -216,6 +264,11 @@ class Settings(Section):
     def label_dir(self) -> Path:
         """Where label writes `train.parquet`, `validation.parquet` and `test.parquet`."""
         return self.data.processed / self.name / "label"
+
+    @property
+    def log(self) -> Path:
+        """The annotation log that this project's annotators write to."""
+        return self.label.log or Path("data/annotations") / f"{self.name}.jsonl"
 
     @property
     def model_dir(self) -> Path:

@@ -148,7 +148,7 @@ def latest(annotations: Iterable[Annotation]) -> list[Annotation]:
     for annotation in annotations:
         key = (annotation.message, annotation.annotator)
         old = standing.get(key)
-        if old is None or _moment(annotation.time) >= _moment(old.time):
+        if old is None or moment(annotation.time) >= moment(old.time):
             standing[key] = annotation
     return list(standing.values())
 
@@ -173,7 +173,7 @@ def merge(paths: Sequence[Path], output: Path, task: Task) -> tuple[int, list[Re
                 rejected.append(entry)
             elif entry not in seen:
                 fresh[entry] = None
-    return append(output, sorted(fresh, key=lambda a: _moment(a.time))), rejected
+    return append(output, sorted(fresh, key=lambda a: moment(a.time))), rejected
 
 
 def now() -> str:
@@ -181,13 +181,19 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-def _moment(time: str) -> float:
-    """Seconds since 1970; minus infinity for a time that is not given. Local times are UTC here."""
+def moment(time: str) -> float:
+    """An ISO 8601 time as seconds since 1970; minus infinity where none is given.
+
+    A time without a zone is taken for UTC.
+
+    >>> moment("1970-01-01T01:00:00+01:00"), moment("")
+    (0.0, -inf)
+    """
     try:
-        moment = datetime.fromisoformat(time)
+        parsed = datetime.fromisoformat(time)
     except ValueError:
         return float("-inf")
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
 
 
 def _parse(line: bytes, task: Task, source: str, position: str) -> Annotation | Rejection:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from pipeline.labeling.log import latest
 from pipeline.records import NONE, Annotation
 from pipeline.settings import Task
+
+MACHINES = frozenset({"rule", "llm", "model"})
+"""Roles that are no people."""
+
+GOLD = "gold"
+RULES = "rules"
+"""The annotator that all rules together are."""
+
+Method = Literal["majority", "dawid_skene", "mace"]
+Machines = Literal["where_alone", "always", "never"]
+Ballots = Mapping[str, Sequence[Annotation]]
 
 
 @dataclass(frozen=True)
@@ -18,8 +30,33 @@ class Resolved:
     asks: tuple[str, ...]
     primary: str
     targets: tuple[float, ...]
-    """Per label, in task order, the share of annotators who found that ask."""
+    """Per label, in task order: the share of annotators who found that ask, or its probability."""
     annotators: int
+
+
+def resolve(
+    annotations: Iterable[Annotation],
+    task: Task,
+    method: Method = "majority",
+    machines: Machines = "where_alone",
+) -> dict[str, Resolved]:
+    """Resolve the annotations of each message; messages without a vote are left out.
+
+    Args:
+        annotations: the whole log, in any order.
+        task: names the labels.
+        method: by majority (`by_majority`), or by a model of the annotators
+            (`pipeline.labeling.crowd`), in which gold still overrides.
+        machines: when rules and models have a say, as in `ballots`.
+    """
+    cast = ballots(annotations, task, machines)
+    majority = {message: _resolve(votes, task) for message, votes in cast.items()}
+    if method == "majority":
+        return majority
+    from pipeline.labeling.crowd import by_model
+
+    gold = {m: majority[m] for m, votes in cast.items() if votes[0].role == GOLD}
+    return by_model(cast, task, method) | gold
 
 
 def by_majority(annotations: Iterable[Annotation], task: Task) -> dict[str, Resolved]:
@@ -29,16 +66,60 @@ def by_majority(annotations: Iterable[Annotation], task: Task) -> dict[str, Reso
     who were sure, then to the ask (rather than its absence) and to the first in label order.
     Each annotator has one vote, its standing answer (`pipeline.labeling.log.latest`).
     """
-    votes: dict[str, list[Annotation]] = defaultdict(list)
+    return resolve(annotations, task)
+
+
+def ballots(
+    annotations: Iterable[Annotation], task: Task, machines: Machines = "where_alone"
+) -> dict[str, list[Annotation]]:
+    """The votes that count, by message: gold alone where there is gold, and one for all rules.
+
+    A rule looks for one thing and says nothing of the others, so rules do not vote one by one:
+    all of a message's rules are one annotator (`vote_of_rules`).
+
+    Args:
+        annotations: the whole log, in any order.
+        task: names the labels.
+        machines: "where_alone" lets rules and models vote only where no person did, "always" lets
+            them vote beside people, "never" leaves them out.
+    """
+    standing: dict[str, list[Annotation]] = defaultdict(list)
     for annotation in latest(annotations):
         if annotation.asks is not None:
-            votes[annotation.message].append(annotation)
-    return {message: _resolve(cast, task) for message, cast in votes.items()}
+            standing[annotation.message].append(annotation)
+    cast = {message: _counting(votes, task, machines) for message, votes in standing.items()}
+    return {message: votes for message, votes in cast.items() if votes}
+
+
+def _counting(votes: list[Annotation], task: Task, machines: Machines) -> list[Annotation]:
+    gold = [vote for vote in votes if vote.role == GOLD]
+    people = [vote for vote in votes if vote.role not in MACHINES]
+    if gold or machines == "never" or (people and machines == "where_alone"):
+        return gold or people
+    rules = [vote for vote in votes if vote.role == "rule"]
+    others = [vote for vote in votes if vote.role != "rule"]
+    return [*others, vote_of_rules(rules, task)] if rules else others
+
+
+def vote_of_rules(rules: Sequence[Annotation], task: Task) -> Annotation:
+    """What the rules that spoke on one message say together.
+
+    Every ask that a rule found is there, unless more rules say "none of them". The primary is
+    what most rules found, the first in label order on a tie.
+    """
+    found = Counter(ask for vote in rules for ask in vote.asks or ())
+    against = sum(vote.asks == () for vote in rules)
+    if task.multi_label and against > found.total():
+        found.clear()
+    asks = tuple(label for label in task.labels if found[label])
+    primary = max(asks, key=lambda label: found[label], default=NONE)
+    if not task.multi_label:
+        asks = (primary,)
+    unanimous = not (found and against)
+    return replace(rules[0], annotator=RULES, asks=asks, primary=primary, sure=unanimous)
 
 
 def _resolve(cast: Sequence[Annotation], task: Task) -> Resolved:
-    gold = [vote for vote in cast if vote.role == "gold"]
-    cast = gold or cast
     found = [[label in (vote.asks or ()) for vote in cast] for label in task.labels]
     targets = tuple(sum(hits) / len(cast) for hits in found)
     primary = _primary(cast, task)

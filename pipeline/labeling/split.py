@@ -7,6 +7,7 @@ stratification of Sechidis, Tsoumakas and Vlahavas (ECML 2011), with a group in 
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +27,8 @@ class Item:
     """Messages that share a key stay together."""
     strata: tuple[str, ...]
     """What is balanced over the splits: its labels, where it comes from."""
+    time: float | None = None
+    """Seconds since 1970, where it is known; only `split_by_time` looks at it."""
 
 
 def split(items: Sequence[Item], shares: Mapping[str, float], seed: int) -> dict[str, str]:
@@ -56,6 +59,37 @@ def split(items: Sequence[Item], shares: Mapping[str, float], seed: int) -> dict
         for stratum, count in counts.items():
             wanted[name][stratum] -= count
         assigned.update((item.id, name) for item in members)
+    return assigned
+
+
+def split_by_time(items: Sequence[Item], shares: Mapping[str, float]) -> dict[str, str]:
+    """Assign the oldest messages to train, the next to validation and the newest to test.
+
+    A group stands where its newest message belongs, so that training never sees what came after.
+    Groups without any time go to train. Shares are of the messages with a time.
+
+    Raises:
+        DataError: fewer than half of the messages have a time.
+    """
+    dated = sum(item.time is not None for item in items)
+    if 2 * dated < len(items):
+        raise DataError(
+            f"label.split_by is time, but only {dated} of {len(items)} messages say when they were "
+            "sent. Set data.columns.sent_at to the column that does, or split at random."
+        )
+    groups = [
+        (max((item.time for item in members if item.time is not None), default=-math.inf), members)
+        for members in group(items)
+    ]
+    groups.sort(key=lambda entry: entry[0])  # stable: as they came where times are equal
+    assigned: dict[str, str] = {}
+    left = {name: shares[name] * dated for name in reversed(SPLITS) if shares.get(name)}
+    for newest, members in reversed(groups):  # fill from the newest side
+        name = next(iter(left)) if newest > -math.inf else "train"
+        assigned.update((item.id, name) for item in members)
+        left[name] -= len(members)
+        if left[name] <= 0 and len(left) > 1:
+            del left[name]
     return assigned
 
 

@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import DataError, InputError
-from pipeline.labeling.log import read_log
-from pipeline.labeling.parse import annotation_from, column_annotations
-from pipeline.labeling.resolve import by_majority
-from pipeline.labeling.split import SPLITS, Item, prove_disjoint, split
+from pipeline.errors import DataError
+from pipeline.labeling.codebook import outdated_in_words, read_codebook
+from pipeline.labeling.crowd import annotator_quality
+from pipeline.labeling.log import moment
+from pipeline.labeling.project import annotation_logs, gather, messages_file
+from pipeline.labeling.resolve import resolve
+from pipeline.labeling.split import SPLITS, Item, prove_disjoint, split, split_by_time
 from pipeline.progress import SILENT, Progress
 from pipeline.records import NONE, Annotation, LabelledMessage, Message, Rejection
 from pipeline.settings import Settings
-from pipeline.store import StageResult, read_records, run_stage, write_records
+from pipeline.store import StageResult, read_records, run_stage, write_json, write_records
 
 FEWEST = 20
 """Messages below which three splits make no sense."""
 
 
 def label(settings: Settings, *, force: bool = False, progress: Progress = SILENT) -> StageResult:
-    """Resolve annotations by majority and split the labelled messages.
+    """Resolve the annotations and split the labelled messages.
 
     Writes ``train.parquet``, ``validation.parquet`` and ``test.parquet`` (labelled messages),
-    ``annotations.parquet`` (those that were used) and ``rejected.parquet`` (those that were not,
-    each with its reason) into `settings.label_dir`.
+    ``annotations.parquet`` (those that were used), ``rejected.parquet`` (those that were not,
+    each with its reason) and ``annotators.json`` (how each annotator compares with the others)
+    into `settings.label_dir`.
 
     Raises:
         InputError: messages have not been ingested, or an annotation log cannot be read.
         DataError: too few labelled messages, a label without any, or groups that cross splits.
     """
-    messages = settings.ingest_dir / "messages.parquet"
-    if not messages.exists():
-        raise InputError(f"{messages}: no messages yet; run `outreach ingest` first.")
+    messages = messages_file(settings)
     logs = annotation_logs(settings)
     return run_stage(
         "label",
@@ -53,21 +55,13 @@ def label(settings: Settings, *, force: bool = False, progress: Progress = SILEN
     )
 
 
-def annotation_logs(settings: Settings) -> list[Path]:
-    """The logs that a run reads: those the settings name, and the public mail's labels."""
-    logs = list(settings.data.annotations)
-    public = settings.data.public_dir / "labels.jsonl"
-    if settings.data.public != "no" and public.exists():
-        logs.append(public)
-    return logs
-
-
 def _label(
     settings: Settings, source: Path, logs: Sequence[Path], folder: Path, progress: Progress
 ) -> dict[str, Any]:
     messages = read_records(source, Message)
-    annotations, rejected = _gather(settings, messages, logs)
-    resolved = by_majority(annotations, settings.task)
+    annotations, rejected = gather(settings, messages, logs)
+    options = settings.label
+    resolved = resolve(annotations, settings.task, options.method, options.machines)
     labelled = [
         LabelledMessage(
             **{f.name: getattr(message, f.name) for f in fields(Message)},
@@ -85,6 +79,12 @@ def _label(
         write_records(folder / f"{name}.parquet", rows, LabelledMessage)
     write_records(folder / "annotations.parquet", annotations, Annotation)
     write_records(folder / "rejected.parquet", rejected, Rejection)
+    qualities = annotator_quality(annotations, settings.task)
+    write_json(folder / "annotators.json", [quality.to_row() for quality in qualities])
+    if options.codebook.exists():
+        older = outdated_in_words(annotations, read_codebook(options.codebook))
+        if older:
+            progress.note(older)
     if rejected:
         reasons = ", ".join(f"{n} {r}" for r, n in Counter(x.reason for x in rejected).items())
         kept = settings.label_dir / "rejected.parquet"
@@ -95,44 +95,6 @@ def _label(
         "annotations": len(annotations),
         "rejected": len(rejected),
     }
-
-
-def _gather(
-    settings: Settings, messages: Sequence[Message], logs: Sequence[Path]
-) -> tuple[list[Annotation], list[Rejection]]:
-    """All annotations of the ingested messages, and what could not be used.
-
-    Annotations of messages that are not there are left out without a word: a log may cover more
-    mail than was ingested, as the public one does where its texts could not be had.
-    """
-    known = {message.id for message in messages}
-    annotations: list[Annotation] = []
-    rejected: list[Rejection] = []
-    for entry in _all_entries(settings, messages, logs):
-        if isinstance(entry, Rejection):
-            rejected.append(entry)
-        elif entry.message in known:
-            annotations.append(entry)
-    return annotations, rejected
-
-
-def _all_entries(
-    settings: Settings, messages: Sequence[Message], logs: Iterable[Path]
-) -> Iterator[Annotation | Rejection]:
-    for path in logs:
-        yield from read_log(path, settings.task)
-    column = settings.data.columns.label
-    if not column:
-        return
-    for message in messages:
-        if column not in message.extra:
-            continue
-        row = {"message": message.id, "annotator": f"column {column}", "role": "gold"}
-        asks = column_annotations(message.extra[column])
-        try:
-            yield annotation_from({**row, "asks": asks}, settings.task)
-        except ValueError as error:
-            yield Rejection(message.source, message.position, "bad_annotation", str(error))
 
 
 def _split(
@@ -148,7 +110,11 @@ def _split(
     items = [_item(message, settings) for message in labelled]
     shares = {"validation": settings.label.validation, "test": settings.label.test}
     shares = {"train": 1 - sum(shares.values()), **shares}
-    assigned = split([i for i in items if i.id not in held_out], shares, settings.seed) | held_out
+    drawn = [item for item in items if item.id not in held_out]
+    if settings.label.split_by == "time":
+        assigned = split_by_time(drawn, shares) | held_out
+    else:
+        assigned = split(drawn, shares, settings.seed) | held_out
     prove_disjoint(items, assigned)
     parts: dict[str, list[LabelledMessage]] = {name: [] for name in SPLITS}
     for message in labelled:
@@ -164,14 +130,15 @@ def _split(
 
 
 def _item(message: LabelledMessage, settings: Settings) -> Item:
-    keys = tuple(
-        f"{kind}:{value}"
-        for kind in settings.label.keep_together
-        if (value := getattr(message, kind))
-    )
+    kinds = {*settings.label.keep_together}
+    if settings.label.split_by == "sender":
+        kinds.add("sender")
+    keys = tuple(f"{kind}:{value}" for kind in sorted(kinds) if (value := getattr(message, kind)))
     origin = str(message.extra.get("origin") or message.source)
     asks = message.asks or (NONE,)
-    return Item(message.id, keys, tuple(f"{origin}/{ask}" for ask in asks))
+    sent = moment(message.sent_at)
+    time = sent if math.isfinite(sent) else None
+    return Item(message.id, keys, tuple(f"{origin}/{ask}" for ask in asks), time)
 
 
 def _check_labels(train: Sequence[LabelledMessage], settings: Settings) -> None:

@@ -51,7 +51,7 @@ def test_shares_hold_overall_and_per_stratum(strata, shares, seed):
     sizes = Counter(assigned.values())
     cells = Counter((assigned[item.id], item.strata[0]) for item in drawn)
     for name, share in shares.items():
-        assert abs(sizes[name] - share * len(drawn)) <= len(STRATA) + 1
+        assert abs(sizes[name] - share * len(drawn)) <= 2 * len(STRATA)
         for stratum, count in Counter(strata).items():
             assert abs(cells[name, stratum] - share * count) <= 2
 
