@@ -22,6 +22,9 @@ from pipeline.cli import (
 )
 from pipeline.errors import PipelineError
 
+_USAGE_ERRORS = typer.BadParameter.__bases__
+"""Wrong options and the like, which Typer words itself; it exports only this child of them."""
+
 
 class _Boundary(TyperGroup):
     """Turns what the library raises into a message and an exit code."""
@@ -43,7 +46,7 @@ class _Boundary(TyperGroup):
         except (typer.Exit, typer.Abort):
             raise
         except Exception as error:
-            if ctx.params.get("debug") or isinstance(error, _usage_errors()):
+            if ctx.params.get("debug") or isinstance(error, _USAGE_ERRORS):
                 raise
             _say(_unexpected(error))
             raise typer.Exit(70) from None
@@ -104,12 +107,6 @@ def main() -> None:
 
 def _say(text: str) -> None:
     typer.secho(text, err=True, fg=typer.colors.RED)
-
-
-def _usage_errors() -> tuple[type[Exception], ...]:
-    from click.exceptions import ClickException
-
-    return (ClickException,)
 
 
 def _unexpected(error: Exception) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import write_jsonl
 
 from pipeline.settings import Settings
+from tests.conftest import write_jsonl
 
 COMMANDS = ["run", "ingest", "label resolve", "train", "evaluate", "predict", "settings"]
 ASKING = "could you introduce me to the museum?"
@@ -134,7 +134,6 @@ def test_a_reader_that_has_gone_is_no_error(model: tuple[str, str], tmp_path: Pa
     ("arguments", "code", "words"),
     [
         (("predict", "hi", "--model", "nowhere"), 1, "no such model folder"),
-        (("predict", "mail.jsonl"), 1, "no such model folder"),
         (("train", "--config", "nowhere.yaml"), 2, "no such settings file"),
         (("train", "--set", "training.epoch=1"), 2, "did you mean 'epochs'?"),
         (("ingest", "--set", "data.messages=[nowhere.jsonl]"), 1, "nowhere.jsonl: no such file"),

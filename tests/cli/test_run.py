@@ -27,7 +27,7 @@ def skipped(run: Any) -> dict[str, bool]:
     """Per stage whether it was skipped, from what the command printed."""
     lines = [line.split() for line in run.stdout.splitlines()]
     stages = {"ingest", "label", "train", "evaluate"}
-    return {words[0]: "unchanged," in words for words in lines if words and words[0] in stages}
+    return {words[0]: "(unchanged," in words for words in lines if words and words[0] in stages}
 
 
 def run(line: list[str]) -> Any:

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from conftest import LABELS
 
 import pipeline
 from pipeline.inference.classifier import asks_of, primary_of
 from pipeline.inference.encoding import batches, pad
 from pipeline.records import Prediction
 from pipeline.settings import Settings
+from tests.conftest import LABELS
 
 TEXTS = [
     "could you introduce me to the museum?",

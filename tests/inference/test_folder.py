@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import LABELS, invented_messages
 
 import pipeline
 from pipeline.errors import ModelFolderError
 from pipeline.records import render
 from pipeline.settings import Settings
+from tests.conftest import LABELS, invented_messages
 
 TEXTS = [render(str(r["subject"]), str(r["text"])) for r in invented_messages(50, seed=7)]
 
