@@ -170,7 +170,11 @@ def to_table(records: Iterable[Record], kind: type[Record]) -> pa.Table:
     """Records of one kind as an Arrow table with that kind's schema."""
     import pyarrow as pa
 
-    return pa.Table.from_pylist([r.to_row() for r in records], schema=arrow_schema(kind))
+    schema = arrow_schema(kind)
+    rows = [record.to_row() for record in records]
+    # By column: from rows, Arrow takes several times as long.
+    columns = {name: [row[name] for row in rows] for name in schema.names}
+    return pa.Table.from_pydict(columns, schema=schema)
 
 
 def render(subject: str, text: str) -> str:

@@ -57,7 +57,7 @@ class _Unpacked(io.RawIOBase):
         return True
 
     def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
-        data = self._gzip.read(len(buffer))
+        data = self._gzip.read1(len(buffer))  # what comes before a damage is not lost with it
         self._size += len(data)
         if self._size > FREE_SIZE and self._size > MAX_RATIO * self._packed.count:
             raise InputError(

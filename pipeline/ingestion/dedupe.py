@@ -15,6 +15,7 @@ import re
 import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,7 +29,7 @@ REPRESENTATIVES = 8
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d+|~")
 # A run of capitalised words inside a sentence is a name more often than not.
-_NAME = re.compile(r"(?<=[a-z,;:] )[A-Z][\w'’-]*(?: [A-Z][\w'’-]*)*")
+_NAME = re.compile(r"[A-Z](?<=[a-z,;:] .)[\w'’-]*(?: [A-Z][\w'’-]*)*")
 _NUMBER = re.compile(r"\d[\d.,:/-]*")
 
 
@@ -113,21 +114,27 @@ def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def _signature(grams: NDArray[np.uint64], size: int) -> NDArray[np.uint64]:
-    seeds = _mix(np.arange(1, size + 1, dtype=np.uint64) * np.uint64(SEED * 2 + 1))
+    factors, offsets = _permutations(size)
     least = np.full(size, np.iinfo(np.uint64).max)
     for start in range(0, len(grams), 2048):  # bounds the memory a very long message takes
-        block = grams[start : start + 2048, None] * (seeds | np.uint64(1)) + (seeds >> np.uint64(7))
-        least = np.minimum(least, _mix(block).min(axis=0))
+        # Multiply-add permutes 64-bit numbers; their upper bits, which decide a minimum, mix well.
+        block = grams[start : start + 2048, None] * factors + offsets
+        least = np.minimum(least, block.min(axis=0))
     return least
+
+
+@cache
+def _permutations(size: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    seeds = _mix(np.arange(1, 2 * size + 1, dtype=np.uint64) * np.uint64(SEED * 2 + 1))
+    return seeds[:size] | np.uint64(1), seeds[size:]
 
 
 def _write_bands(bands: Sequence[BinaryIO], rows: int, grams: NDArray[np.uint64]) -> None:
     signature = _signature(grams, BANDS * rows).reshape(BANDS, rows)
-    key = signature[:, 0]
-    for row in range(1, rows):
-        key = _mix(key) + signature[:, row]
-    for band, value in zip(bands, key, strict=True):
-        band.write(value.tobytes())
+    weights, _ = _permutations(rows)
+    keys = (signature * weights).sum(axis=1, dtype=np.uint64).tobytes()
+    for number, band in enumerate(bands):
+        band.write(keys[8 * number : 8 * number + 8])
 
 
 class _Grams:

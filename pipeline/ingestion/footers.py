@@ -84,6 +84,17 @@ _BANNER = re.compile(
     r"|warning: (?:external|this email)|externe e-?mail|attention\s*: courriel externe)",
     re.IGNORECASE,
 )
+# Every line that the three above match holds one of these.
+_HINTS = (
+    "confid", "privacy", "legal", "notice", "disclaimer", "privileged", "intended", "solely",
+    "this e", "this m", "this c", "this t", "of this", "environment", "print", "vertraulich",
+    "ausschließlich", "der inhalt", "bitte", "destinat", "réservé", "environnement", "dirigido",
+    "aviso", "imprimir", "riservat", "uitsluitend", "vertrouwelijk", "настоящее", "конфиденц",
+    "本邮件", "此邮件", "unsubscribe", "receiv", "manage", "browser", "erhalten", "abmelden",
+    "désabonner", "désinscrire", "darse de baja", "cancelar", "iscrizione", "afmelden",
+    "mailing list", "virus", "scanned", "checked", "diese e", "do not delete", "zoom", "external",
+    "caution", "often get", "some people", "warning", "externe",
+)  # fmt: skip
 _SIGN_OFF = re.compile(
     r"^(?:(?:with )?(?:many |very |kind(?:est)? |best |warm(?:est)? |all (?:the "
     r"|my )?)?(?:thanks(?: (?:again|so much|a lot|in advance))?|thank you(?: (?:again|so much"
@@ -140,6 +151,9 @@ def _is_mobile_footer(line: str) -> bool:
 
 
 def _without_disclaimers(lines: list[str], removed: set[str]) -> list[str]:
+    whole = "\n".join(lines).lower()
+    if not any(hint in whole for hint in _HINTS):  # most messages are done with here
+        return lines
     kept: list[str] = []
     starts_paragraph, own_above = True, False
     at = 0

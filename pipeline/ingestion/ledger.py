@@ -88,19 +88,31 @@ class Ledger:
 
 
 class TableWriter:
-    """A Parquet file of one kind of record, written table by table."""
+    """A Parquet file of one kind of record, written table by table.
+
+    Row groups have one fixed size, so that the bytes do not tell how often a run was interrupted.
+    """
 
     def __init__(self, path: Path, kind: type[Message] | type[Rejection]) -> None:
         import pyarrow.parquet as pq
 
         self._writer = pq.ParquetWriter(path, arrow_schema(kind), compression="zstd")
+        self._waiting = arrow_schema(kind).empty_table()
 
     def __enter__(self) -> TableWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if len(self._waiting):
+            self._writer.write_table(self._waiting)
         self._writer.close()
 
     def write(self, table: Any) -> None:
-        """Append a table; its rows are one row group."""
-        self._writer.write_table(table)
+        """Append a table."""
+        import pyarrow as pa
+
+        waiting = pa.concat_tables([self._waiting, table]).combine_chunks()
+        while len(waiting) >= CHUNK:
+            self._writer.write_table(waiting.slice(0, CHUNK).combine_chunks())
+            waiting = waiting.slice(CHUNK)
+        self._waiting = waiting.combine_chunks()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import BinaryIO
 
+from pipeline.errors import InputError
 from pipeline.ingestion.decode import readable
 from pipeline.ingestion.delimited import Lines, read_header, rows
 from pipeline.ingestion.incoming import Incoming, Record
@@ -63,6 +64,8 @@ def _named_rows(
     lines = _Unescaped(stream)
     header, delimiter = read_header(lines, place)
     names = [name.strip().lower() for name in header]
+    if not (set(names) >= _MESSAGES or set(names) >= _INVITATIONS):
+        raise InputError(f"{place}: the header of this LinkedIn export is damaged.")
     for values in rows(lines, place, delimiter):
         if isinstance(values, Rejection):
             yield lines, values

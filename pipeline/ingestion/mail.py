@@ -8,6 +8,7 @@ step has a fallback. Nothing here raises on any bytes.
 from __future__ import annotations
 
 import email
+import email.errors
 import email.header
 import email.message
 import email.utils
@@ -41,13 +42,14 @@ _UNWANTED = {
               "concepten", "черновики", "草稿", "下書き"},
 }  # fmt: skip
 _TELLING = {
-    "X-Autoreply": "automatic",
-    "X-Autorespond": "automatic",
-    "X-Failed-Recipients": "automatic",
-    "List-Id": "bulk",
-    "List-Unsubscribe": "bulk",
-    "X-Mailman-Version": "bulk",
+    "x-autoreply": "automatic",
+    "x-autorespond": "automatic",
+    "x-failed-recipients": "automatic",
+    "list-id": "bulk",
+    "list-unsubscribe": "bulk",
+    "x-mailman-version": "bulk",
 }
+_ADDRESS = re.compile(r"[^\s<>,;:\"()\[\]]{1,64}@[^\s<>,;:\"()\[\]@]{1,255}")
 _ANSWERED = re.compile(r"<([^<>\s]+)>")
 
 
@@ -106,8 +108,9 @@ def shown(data: bytes, limit: int = 20_000) -> str:
 
 def _unwanted(mail: Mail, source: str) -> tuple[str, str] | None:
     """The reason and detail for which no person should answer this mail; None if there is none."""
+    standing = _places(mail, source)
     for reason, places in _UNWANTED.items():
-        found = places & _places(mail, source)
+        found = places & standing
         if found:
             return reason, f"found in '{min(found)}'"
     auto = _header(mail, "Auto-Submitted").lower()
@@ -117,7 +120,7 @@ def _unwanted(mail: Mail, source: str) -> tuple[str, str] | None:
         return "automatic", "a delivery report"
     if _header(mail, "Precedence").lower() in ("bulk", "list", "junk", "auto_reply"):
         return "bulk", "Precedence"
-    telling = next((name for name in _TELLING if mail.get(name) is not None), None)
+    telling = min(_TELLING.keys() & {name.lower() for name in mail.keys()}, default="")  # noqa: SIM118
     if telling:
         return _TELLING[telling], telling
     if any(_ROBOT.match(address) for address in _addresses(mail, "From")):
@@ -147,30 +150,24 @@ def _header(mail: Mail, name: str) -> str:
 
 def _decoded(value: object) -> str:
     text = str(value)
-    if isinstance(value, email.header.Header):  # raw 8-bit bytes, which the parser marks so
-        text = decode(str(value).encode("ascii", "surrogateescape"))
-    elif any("\udc80" <= c <= "\udcff" for c in text):
-        text = decode(text.encode("utf-8", "surrogateescape"))
-    if "=?" in text:
+    # Raw 8-bit bytes come as a Header of an unknown charset.
+    if isinstance(value, email.header.Header) or "=?" in text:
         try:
-            parts = email.header.decode_header(text)
+            parts = email.header.decode_header(value)  # type: ignore[arg-type]
             text = "".join(
                 decode(part, charset or "") if isinstance(part, bytes) else part
                 for part, charset in parts
             )
-        except (ValueError, LookupError):  # covers binascii.Error and HeaderParseError
+        except (ValueError, LookupError, email.errors.HeaderParseError):
             pass
     return readable(" ".join(text.split()))
 
 
 def _addresses(mail: Mail, *names: str) -> tuple[str, ...]:
-    """The bare, lower-cased addresses of these headers."""
-    values = [_decoded(value) for name in names for value in mail.get_all(name, [])]
-    pairs = email.utils.getaddresses(values)
-    found = [address.lower() for _, address in pairs if "@" in address]
-    if not found:  # the parser gives up on a whole header for one bad address in it
-        found = re.findall(r"[^\s<>,;:\"()]{1,64}@[^\s<>,;:\"()]{1,255}", " ".join(values).lower())
-    return tuple(dict.fromkeys(found))
+    """The bare, lower-cased addresses of these headers, in their order."""
+    values = (_decoded(value) for name in names for value in mail.get_all(name, []))
+    # The library's parser gives up on a whole header for one bad address in it.
+    return tuple(dict.fromkeys(_ADDRESS.findall(" ".join(values).lower())))
 
 
 def _date(mail: Mail) -> str:

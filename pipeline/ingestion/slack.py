@@ -11,6 +11,7 @@ import html
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +24,7 @@ MAX_DAY = 64_000_000
 """Bytes of one day of one channel."""
 
 _LISTS = {"channels.json": "forum", "groups.json": "forum", "dms.json": "dm", "mpims.json": "dm"}
+_DAMAGE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError)
 _USERS = ("users.json", "org_users.json")
 _KEPT = {None, "", "thread_broadcast", "file_share", "me_message"}
 _DAY = re.compile(r"\d{4}-\d\d-\d\d\.json")
@@ -66,7 +68,7 @@ def _array(archive: zipfile.ZipFile, name: str) -> list[dict[str, Any]]:
         return []
     try:
         content = json.loads(archive.read(name).decode("utf-8", "replace"))
-    except (ValueError, RecursionError, zipfile.BadZipFile, OSError, EOFError, NotImplementedError):
+    except (ValueError, RecursionError, *_DAMAGE):
         return []
     entries = content if isinstance(content, list) else []
     return [entry if isinstance(entry, dict) else {"type": "unknown"} for entry in entries]

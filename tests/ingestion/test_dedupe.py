@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.ingestion.dedupe import grams_of, templates
@@ -32,6 +32,7 @@ def test_no_texts_and_empty_texts(tmp_path):
     assert templates(["", "!!", "hi"], 0.8, tmp_path).tolist() == [-1, -1, -1]
 
 
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.text(alphabet="abc ", max_size=30), max_size=12),
     st.sampled_from([0.5, 0.8, 1.0]),
