@@ -144,6 +144,9 @@ class Training(Section):
     batch_size: Positive = 16
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-4
     head_learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-3
+    none_share: Share = 0.4
+    """At most this share of the training messages asks for nothing; the rest of them is left out
+    (of several labels only; 1: all stay)."""
     frozen_layers: Annotated[int, Field(ge=-1)] = 2
     """Encoder layers, from the bottom, that stay as they are, the word embeddings with them (0:
     only these; -1: nothing is frozen). Faster, and words never seen in training keep their place
