@@ -1,6 +1,6 @@
 """How long a report on a large test set takes, the model's own time aside, and how big it gets.
 
-    python bench/report.py [--rows 50000]
+    python -m bench report [--rows 50000]
 
 Messages and scores are drawn at random. What is timed: bootstrap, slices, search, curves, mistakes,
 page. The swaps and the behaviour suite ask the model again; a free stand-in answers here.
@@ -14,8 +14,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pipeline.evaluation.analysis import Model, analyse
 from pipeline.evaluation.gold import GoldSet, Scores
