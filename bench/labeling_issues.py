@@ -29,7 +29,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("bench/results"))
     options = parser.parse_args()
     task = load_settings().task
-    messages = [json.loads(line) for line in Path("data/raw/messages.jsonl").open()]
+    lines = Path("data/raw/messages.jsonl").read_text(encoding="utf-8").splitlines()
+    messages = [json.loads(line) for line in lines]
     log = read_log(Path("data/raw/annotations.jsonl"), task)
     answers = resolve((a for a in log if isinstance(a, Annotation)), task)
     rows = features([render(m["subject"], m["text"]) for m in messages])
