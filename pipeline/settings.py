@@ -191,9 +191,15 @@ class Training(Section):
     batch_size: Positive = 16
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-4
     head_learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-3
-    freeze_embeddings: bool = True
-    """Leave the word embeddings as they are: faster, and words never seen in training keep their
-    place beside those that were."""
+    none_share: Share = 0.4
+    """At most this share of the training messages asks for nothing; the rest of them is left out
+    (of several labels only; 1: all stay)."""
+    frozen_layers: Annotated[int, Field(ge=-1)] = 2
+    """Encoder layers, from the bottom, that stay as they are, the word embeddings with them (0:
+    only these; -1: nothing is frozen). Faster, and words never seen in training keep their place
+    beside those that were."""
+    attention_dropout: Share = 0.0
+    """Dropout on attention weights. Without it the CPU takes a much faster path."""
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
     warmup: Share = 0.1
     """Share of all steps over which the learning rate rises."""

@@ -11,11 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from pipeline.settings import Settings, parse_settings
 
 os.environ["OMP_NUM_THREADS"] = "1"  # the tiny model gains nothing from more, and tests run abreast
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+# A busy machine may take its time; a hang is caught by the timeout of the whole test.
+hypothesis_settings.register_profile("patient", deadline=None)
+hypothesis_settings.load_profile("patient")
 
 LABELS = ["information", "influence", "job_lead"]
 _ASKS = {
@@ -122,7 +127,7 @@ def make_settings(tiny_base: Path) -> Callable[..., Settings]:
                 "batch_size": 8,
                 "learning_rate": 5e-3,
                 "head_learning_rate": 5e-3,
-                "freeze_embeddings": False,
+                "frozen_layers": -1,
                 "device": "cpu",
             },
             "evaluation": {"bootstrap": 50},

@@ -24,21 +24,28 @@ _BOM = b"\xef\xbb\xbf"
 
 def read_jsonl(path: Path, columns: Columns) -> Iterator[Incoming | Rejection]:
     """Messages of a JSON Lines file: one object a line, UTF-8; empty lines are passed over."""
-    found: set[str] = set()
     with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            line = line.removeprefix(_BOM) if number == 1 else line
-            if not line.strip():
-                continue
-            row = _object(line)
-            if isinstance(row, str):
-                shown = line.decode("utf-8", "backslashreplace").rstrip("\r\n")
-                yield Rejection(str(path), str(number), row, _JSON_EXPECTED[row], shown)
-                continue
-            found.update(row)
-            yield from_row(row, columns, str(path), str(number))
+        yield from read_jsonl_lines(lines, str(path), columns)
+
+
+def read_jsonl_lines(
+    lines: Iterable[bytes], source: str, columns: Columns
+) -> Iterator[Incoming | Rejection]:
+    """The same from any stream of lines, such as standard input."""
+    found: set[str] = set()
+    for number, line in enumerate(lines, 1):
+        line = line.removeprefix(_BOM) if number == 1 else line
+        if not line.strip():
+            continue
+        row = _object(line)
+        if isinstance(row, str):
+            shown = line.decode("utf-8", "backslashreplace").rstrip("\r\n")
+            yield Rejection(source, str(number), row, _JSON_EXPECTED[row], shown)
+            continue
+        found.update(row)
+        yield from_row(row, columns, source, str(number))
     if found and columns.text not in found:
-        _refuse_columns(path, sorted(found), columns)
+        _refuse_columns(source, sorted(found), columns)
 
 
 _JSON_EXPECTED = {
@@ -179,7 +186,7 @@ def _check_columns(path: Path, found: list[str], columns: Columns) -> None:
         _refuse_columns(path, found, columns)
 
 
-def _refuse_columns(path: Path, found: list[str], columns: Columns) -> NoReturn:
+def _refuse_columns(path: Path | str, found: list[str], columns: Columns) -> NoReturn:
     names = ", ".join(name if len(name) <= 40 else name[:37] + "..." for name in found[:30])
     raise InputError(
         f"{path}: expected a column '{columns.text}' with the text of the message, found: {names}. "

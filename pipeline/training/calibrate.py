@@ -83,8 +83,8 @@ def best_thresholds(probabilities: Array, targets: Array) -> Array:
 
     Among equals the one nearest to one half. A label with no positive among them keeps one half.
 
-    >>> best_thresholds(np.array([[0.2], [0.4], [0.3], [0.9]]), np.array([[0.], [1.], [0.], [1.]]))
-    array([0.4])
+    >>> best_thresholds(np.array([[0.1], [0.8], [0.2], [0.9]]), np.array([[0.], [1.], [0.], [1.]]))
+    array([0.5])
     """
     return np.array(
         [_best_threshold(p, t >= 0.5) for p, t in zip(probabilities.T, targets.T, strict=True)]

@@ -17,6 +17,7 @@ from sklearn.metrics import f1_score
 from torch.nn import functional
 from torch.utils.data import Dataset
 from transformers import (
+    AutoConfig,
     AutoModelForSequenceClassification,
     PreTrainedModel,
     PrinterCallback,
@@ -97,19 +98,41 @@ def finetune(
 
 def load_for_training(base: Path, settings: Settings) -> PreTrainedModel:
     """The base with a fresh classification head that knows our labels by name."""
-    labels = settings.task.labels
-    torch.manual_seed(settings.seed)  # the head's first weights are drawn
-    model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
+    labels, training = settings.task.labels, settings.training
+    config = AutoConfig.from_pretrained(
         base,
         num_labels=len(labels),
         id2label=dict(enumerate(labels)),
         label2id={label: i for i, label in enumerate(labels)},
         problem_type=_problem_type(settings),
         local_files_only=True,
+    )
+    for name in ("attention_probs_dropout_prob", "attention_dropout"):  # architectures differ
+        if hasattr(config, name):
+            setattr(config, name, training.attention_dropout)
+    torch.manual_seed(settings.seed)  # the head's first weights are drawn
+    model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
+        base,
+        config=config,
+        local_files_only=True,
         attn_implementation="sdpa",
         dtype=torch.float32,
     )
+    _freeze(model, training.frozen_layers)
     return model
+
+
+def _freeze(model: PreTrainedModel, count: int) -> None:
+    """Keep the embeddings and the lowest `count` layers as they are; -1 freezes nothing."""
+    if count < 0:
+        return
+    body = model.base_model
+    for name, parameter in body.named_parameters():
+        if "embeddings" in name:
+            parameter.requires_grad_(False)
+    stacks = (module for module in body.modules() if isinstance(module, torch.nn.ModuleList))
+    for layer in max(stacks, key=len)[:count]:
+        layer.requires_grad_(False)
 
 
 def load_weights(folder: Path) -> PreTrainedModel:
@@ -192,8 +215,7 @@ def _optimizer(model: PreTrainedModel, settings: Settings) -> torch.optim.Optimi
         body = name.startswith(model.base_model_prefix + ".") and ".pooler." not in name
         rate = training.learning_rate if body else training.head_learning_rate
         decay = training.weight_decay if parameter.ndim > 1 else 0.0
-        if training.freeze_embeddings and ".embeddings." in name:
-            parameter.requires_grad_(False)
+        if not parameter.requires_grad:
             continue
         groups.setdefault((rate, decay), []).append(parameter)
     return torch.optim.AdamW(

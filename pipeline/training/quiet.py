@@ -14,8 +14,7 @@ from transformers.utils import logging as transformers_logging
 def quiet_libraries() -> Iterator[None]:
     """Keep transformers' own bars and remarks off the screen while ours are on it."""
     before = transformers_logging.get_verbosity()
-    exporter = logging.getLogger("torch.onnx")
-    exporter.setLevel(logging.ERROR)
+    logging.disable(logging.WARNING)  # torch's exporter warns of what our models do not use
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
@@ -23,6 +22,6 @@ def quiet_libraries() -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
-        exporter.setLevel(logging.NOTSET)
+        logging.disable(logging.NOTSET)
         transformers_logging.set_verbosity(before)
         transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -65,6 +65,7 @@ def _train(
     from pipeline.inference.folder import REFERENCE, TOKENIZER
     from pipeline.records import LabelledMessage
     from pipeline.store import read_records
+    from pipeline.training.balance import thin_none
     from pipeline.training.base import resolve_base
     from pipeline.training.card import write_card
     from pipeline.training.export import write_folder
@@ -74,6 +75,8 @@ def _train(
 
     base = resolve_base(settings.training)
     messages = read_records(train_file, LabelledMessage)
+    if settings.task.multi_label:
+        messages = thin_none(messages, settings.training.none_share, settings.seed)
     held_out = read_records(validation_file, LabelledMessage)
     encode = Encoder(base / TOKENIZER, settings.training.max_length)
     examples, held_out_examples = (_examples(rows, encode) for rows in (messages, held_out))
