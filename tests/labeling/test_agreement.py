@@ -4,7 +4,8 @@ from pipeline.errors import DataError
 from pipeline.labeling.agreement import agreement, disputed
 from pipeline.records import Annotation
 from pipeline.settings import Task
-from tests.labeling.projects import answer
+
+from .projects import answer
 
 TASK = Task(labels=("information", "influence", "job_lead"))
 

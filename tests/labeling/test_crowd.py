@@ -7,7 +7,8 @@ from pipeline.labeling.resolve import ballots, resolve
 from pipeline.labeling.split import Item, group, split_by_time
 from pipeline.records import Annotation
 from pipeline.settings import Task
-from tests.labeling.projects import answer
+
+from .projects import answer
 
 TASK = Task(labels=("information", "influence", "job_lead"))
 

@@ -5,7 +5,8 @@ from pipeline.errors import DataError
 from pipeline.labeling.issues import find_issues
 from pipeline.labeling.queue import choose, dispute, next_messages, uncertainty
 from pipeline.records import Annotation
-from tests.labeling.projects import answer, make_project
+
+from .projects import answer, make_project
 
 STRATEGIES = ["mixed", "uncertainty", "disagreement", "diversity", "random"]
 

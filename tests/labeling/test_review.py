@@ -12,7 +12,8 @@ from pipeline.labeling.project import open_project
 from pipeline.labeling.review.app import create_app
 from pipeline.labeling.review.server import open_session, suggestions
 from pipeline.records import Annotation, Message
-from tests.labeling.projects import answer, make_project
+
+from .projects import answer, make_project
 
 testclient = pytest.importorskip("fastapi.testclient")
 

@@ -12,7 +12,8 @@ from pipeline.labeling.rules import (
 )
 from pipeline.records import Annotation, Message
 from pipeline.settings import Task
-from tests.labeling.projects import answer, make_settings
+
+from .projects import answer, make_settings
 
 TASK = Task(labels=("information", "influence", "job_lead"))
 MESSAGES = [
