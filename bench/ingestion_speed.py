@@ -28,7 +28,36 @@ from pipeline.ingestion.stage import ingest
 from pipeline.records import Message
 from pipeline.settings import Cleaning, parse_settings
 
-WORDS = ["time", "work", "team", "project", "meeting", "board", "school", "paper", "archive", "lab", "garden", "course", "office", "river", "door", "train", "summer", "grant", "report", "teacher", "nurse", "editor", "market", "bridge", "winter", "letter", "harbour", "student"]
+WORDS = [
+    "time",
+    "work",
+    "team",
+    "project",
+    "meeting",
+    "board",
+    "school",
+    "paper",
+    "archive",
+    "lab",
+    "garden",
+    "course",
+    "office",
+    "river",
+    "door",
+    "train",
+    "summer",
+    "grant",
+    "report",
+    "teacher",
+    "nurse",
+    "editor",
+    "market",
+    "bridge",
+    "winter",
+    "letter",
+    "harbour",
+    "student",
+]
 
 
 def sentence(rng: random.Random) -> str:

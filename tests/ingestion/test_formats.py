@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ANN, MAIL
 
 from pipeline.errors import InputError
 from pipeline.ingestion.sources import Incoming, read
 from pipeline.records import Rejection
+from tests.ingestion.conftest import ANN, MAIL
 
 EXPECTED = {
     "all.mbox": (3, ["bulk", "spam_folder"]),

@@ -9,7 +9,6 @@ import tracemalloc
 import zipfile
 
 import pytest
-from conftest import MAIL, formats, zipped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +21,7 @@ from pipeline.ingestion.mbox import split
 from pipeline.ingestion.sources import read
 from pipeline.records import Message, Rejection
 from pipeline.settings import Cleaning
+from tests.ingestion.conftest import MAIL, formats, zipped
 
 PLAN = Plan(Cleaning())
 
