@@ -130,7 +130,7 @@ def make_settings(tiny_base: Path) -> Callable[..., Settings]:
                 "frozen_layers": -1,
                 "device": "cpu",
             },
-            "evaluation": {"bootstrap": 50},
+            "evaluation": {"bootstrap": 50, "swapped_messages": 20},
             "models": str(folder / "models"),
         }
         for name, section in sections.items():

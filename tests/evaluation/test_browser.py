@@ -34,8 +34,7 @@ def browser():
         opened.close()
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_the_report_fits_and_is_accessible(browser, report, width, scheme):
     from axe_playwright_python.sync_playwright import Axe
 
