@@ -87,7 +87,7 @@ def _posterior(rows: Sequence[tuple[str, str, Any]], method: str) -> dict[str, d
     model = (
         DawidSkene(n_iter=100)
         if method == "dawid_skene"
-        else MACE(n_restarts=5, n_iter=50, random_state=_SEED)
+        else MACE(n_restarts=3, n_iter=30, random_state=_SEED)
     )
     with warnings.catch_warnings():  # crowd-kit 1.4 uses what pandas 4 will drop
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -20,7 +20,7 @@ def crowd():
     return [*good, *bad]
 
 
-@pytest.mark.parametrize("method", ["dawid_skene", "mace"])
+@pytest.mark.parametrize("method", ["dawid_skene", pytest.param("mace", marks=pytest.mark.slow)])
 def test_models_of_annotators_see_through_the_careless(method):
     found = resolve(crowd(), TASK, method)
     assert [found[f"m{i}"].primary for i in range(4)] == [
