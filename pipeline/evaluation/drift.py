@@ -116,7 +116,10 @@ def drift(
     rows = data or settings.label_dir / "test.parquet"
     if not rows.is_file():
         raise InputError(f"{rows}: no such file; run `outreach label resolve` first.")
-    sets = [read_labelled(rows, settings, progress), read_unlabelled(against, settings, progress)]
+    sets: list[Sequence[Message]] = [
+        read_labelled(rows, settings, progress),
+        read_unlabelled(against, settings, progress),
+    ]
     with progress.task("score both sets", sum(map(len, sets))) as task:
         opened = open_model(model_dir, task)
         texts = [[render(m.subject, m.text) for m in own] for own in sets]
