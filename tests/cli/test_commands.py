@@ -14,7 +14,23 @@ import pytest
 from pipeline.settings import Settings
 from tests.conftest import write_jsonl
 
-COMMANDS = ["run", "ingest", "label resolve", "train", "evaluate", "predict", "settings"]
+COMMANDS = [
+    "run",
+    "ingest",
+    *(
+        f"label {name}"
+        for name in (
+            "agreement export import issues llm merge next resolve review rules".split()  # noqa: SIM905
+        )
+    ),
+    "train",
+    "evaluate",
+    "check",
+    "compare",
+    "gate",
+    "predict",
+    "settings",
+]
 ASKING = "could you introduce me to the museum?"
 
 
