@@ -105,8 +105,12 @@ def _split(
             f"{len(labelled)} labelled message(s) found; at least {FEWEST} are needed to train and "
             "to measure. Check that annotations name the messages' ids, and data.columns.label."
         )
-    given = {str(path) for path in settings.data.test}
-    held_out = {message.id: "test" for message in labelled if message.source in given}
+    given = settings.data.test
+    held_out = {
+        message.id: "test"
+        for message in labelled
+        if any(Path(message.source).is_relative_to(path) for path in given)  # a file, or a folder
+    }
     items = [_item(message, settings) for message in labelled]
     shares = {"validation": settings.label.validation, "test": settings.label.test}
     shares = {"train": 1 - sum(shares.values()), **shares}
