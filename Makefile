@@ -15,10 +15,10 @@ export TEXT  # as an environment variable, so that no quote in it can reach the 
 
 .DEFAULT_GOAL := help
 .PHONY: help install train quick ingest label evaluate predict test test-all lint typecheck bench \
-	local-llm lock clean distclean
+	bench-ingestion local-llm lock clean distclean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Create .venv and install everything from the lock file
 
@@ -65,8 +65,13 @@ lint: $(STAMP) ## Check style and formatting (ruff)
 typecheck: $(STAMP) ## Check types (mypy, strict)
 	@$(BIN)/mypy
 
-bench: $(STAMP) ## Time the stages and prediction against a peer
+bench: $(STAMP) ## Prediction beside transformers.pipeline: messages a second, cold start
 	@$(BIN)/python -m bench
+
+bench-ingestion: $(STAMP) ## Compare cleaning and speed with libraries, and fuzz every reader
+	@$(BIN)/python -m bench ingestion_cleaning
+	@$(BIN)/python -m bench ingestion_speed
+	@$(BIN)/python -m bench ingestion_fuzz
 
 local-llm: ## Serve a tiny real model on port 8801 for `outreach label llm`
 	@test -x .venv-llm/bin/python || $(PYTHON) -m venv .venv-llm
