@@ -14,7 +14,7 @@ from pipeline.evaluation.redact import redact
 from pipeline.evaluation.sentences import Score, drivers
 from pipeline.records import LabelledMessage
 
-SHOWN = 60
+SHOWN = 40
 _LONG = 180
 _DOUBTFUL = 0.3
 """Label quality below which cleanlab's authors look at a label first."""

@@ -19,7 +19,8 @@ Score = Callable[[Sequence[str]], Floats]
 """Texts to probabilities, shape (texts, labels)."""
 
 _BREAK = re.compile(r"(?<=[.!?])\s+|\n+")
-_MOST = 40
+_MOST = 12
+"""Pieces a message is taken apart into; of a longer one, neighbouring sentences stay together."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def drivers(
             held it down.
     """
     pieces = [([subject] if subject.strip() else []) + split_sentences(t) for subject, t in texts]
-    pieces = [p[:_MOST] for p in pieces]
+    pieces = [_joined(p) for p in pieces]
     variants = [render("", " ".join(p[:i] + p[i + 1 :])) for p in pieces for i in range(len(p))]
     whole = score([render("", " ".join(p)) for p in pieces])
     without = score(variants)
@@ -64,3 +65,8 @@ def drivers(
         found.append(Driver(own[best], float(moved[best])))
         start += len(own)
     return found
+
+
+def _joined(pieces: list[str]) -> list[str]:
+    size = -(-len(pieces) // _MOST) or 1
+    return [" ".join(pieces[i : i + size]) for i in range(0, len(pieces), size)]
