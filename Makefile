@@ -14,7 +14,7 @@ STAMP := $(VENV)/.installed
 export TEXT  # as an environment variable, so that no quote in it can reach the shell
 
 .DEFAULT_GOAL := help
-.PHONY: help install train quick ingest label evaluate predict test test-all lint typecheck bench \
+.PHONY: help install train quick ingest label evaluate check gate predict test test-all lint typecheck bench \
 	bench-ingestion local-llm lock clean distclean
 
 help: ## Show this list
@@ -47,6 +47,12 @@ label: $(STAMP) ## Only the second stage: annotations to three splits
 
 evaluate: $(STAMP) ## Only the last stage: the report on the trained model
 	@$(OUTREACH) evaluate --config $(CONFIG)
+
+check: $(STAMP) ## Run the behaviour suite on the trained model
+	@$(OUTREACH) check
+
+gate: $(STAMP) ## Fail if the report misses what the settings demand
+	@$(OUTREACH) gate --config $(CONFIG)
 
 predict: $(STAMP) ## What does TEXT="…" ask for?
 	@test -n "$$TEXT" || { echo 'usage: make predict TEXT="Could you introduce me to …?"'; exit 2; }
