@@ -230,7 +230,7 @@ class Evaluation(Section):
     """How much of the resamples an interval covers."""
     thin_line: tuple[str, str] = ("information", "influence")
     """Two labels whose border gets a chapter of its own, where the task has them."""
-    swapped_messages: Annotated[int, Field(ge=0)] = 150
+    swapped_messages: Annotated[int, Field(ge=0)] = 50
     """Test messages in which names, schools, cues and more are swapped to see whether the answer
     changes; 0: none."""
     max_flip_rate: Share | None = None
