@@ -63,16 +63,7 @@ def prepared(settings: Settings) -> Settings:
     return settings
 
 
-def test_the_same_seed_gives_the_same_weights(make_settings: MakeSettings, tmp_path: Path) -> None:
-    weights = []
-    for name in ("a", "b"):
-        settings = prepared(make_settings(tmp_path / name, training={"epochs": 1}))
-        train(settings)
-        weights.append(load_file(settings.model_dir / "model.safetensors"))
-    assert all(np.array_equal(weights[0][key], weights[1][key]) for key in weights[0])
-
-
-def test_killed_training_goes_on_to_the_same_weights(
+def test_killed_training_goes_on_to_the_weights_of_an_unbroken_run_with_the_same_seed(
     make_settings: MakeSettings, trained: Settings, tmp_path: Path
 ) -> None:
     settings = prepared(make_settings(tmp_path))
