@@ -1,6 +1,6 @@
 """How many of the label errors it is given `outreach label issues` finds.
 
-Usage: python bench/labeling_issues.py [--seeds 3] [--share 0.05] [--output bench/results]
+Usage: python -m bench labeling_issues [--seeds 3] [--share 0.05] [--output bench/results]
 
 Takes the shipped corpus, replaces the labels of a share of the messages by another message's, and
 looks how many of the flagged messages were changed (precision) and how many of the changed ones
@@ -13,11 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from bench._corpus import shipped
 from pipeline.labeling.issues import label_quality
 from pipeline.labeling.learner import features, held_out, hits_of
-from pipeline.labeling.log import read_log
-from pipeline.labeling.resolve import resolve
-from pipeline.records import Annotation, render
 from pipeline.settings import load_settings
 
 
@@ -29,12 +27,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("bench/results"))
     options = parser.parse_args()
     task = load_settings().task
-    lines = Path("data/raw/messages.jsonl").read_text(encoding="utf-8").splitlines()
-    messages = [json.loads(line) for line in lines]
-    log = read_log(Path("data/raw/annotations.jsonl"), task)
-    answers = resolve((a for a in log if isinstance(a, Annotation)), task)
-    rows = features([render(m["subject"], m["text"]) for m in messages])
-    truth = hits_of([answers[m["id"]] for m in messages], task)
+    messages, texts, answers = shipped()
+    rows = features(texts)
+    truth = hits_of(answers, task)
     groups = [m["pair"] or m["id"] for m in messages]
     results = []
     for seed in range(options.seeds):

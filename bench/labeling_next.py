@@ -1,6 +1,6 @@
 """How many labels `outreach label next` needs for 95 % of the full-data score, against random.
 
-Usage: python bench/labeling_next.py [--seeds 5] [--batch 50] [--output bench/results]
+Usage: python -m bench labeling_next [--seeds 5] [--batch 50] [--output bench/results]
 
 Reads the shipped corpus and nothing else. A quarter of the groups is held out for the score; the
 rest is the pool. The learner is the one that `next` uses (TF-IDF and logistic regression); the
@@ -14,12 +14,10 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import f1_score
 
+from bench._corpus import shipped
 from pipeline.labeling.learner import features, fit_predict, hits_of
-from pipeline.labeling.log import read_log
 from pipeline.labeling.queue import choose
-from pipeline.labeling.resolve import resolve
 from pipeline.labeling.split import Item, split
-from pipeline.records import Annotation, render
 from pipeline.settings import load_settings
 
 STRATEGIES = ("random", "uncertainty", "mixed")
@@ -34,17 +32,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("bench/results"))
     options = parser.parse_args()
     task = load_settings().task
-    lines = Path("data/raw/messages.jsonl").read_text(encoding="utf-8").splitlines()
-    messages = [json.loads(line) for line in lines]
-    log = read_log(Path("data/raw/annotations.jsonl"), task)
-    answers = resolve((a for a in log if isinstance(a, Annotation)), task)
-    rows = features([render(m["subject"], m["text"]) for m in messages])
-    hits = hits_of([answers[m["id"]] for m in messages], task)
+    messages, texts, answers = shipped()
+    rows = features(texts)
+    hits = hits_of(answers, task)
     items = [
-        Item(
-            m["id"], (f"pair:{m['pair']}",) if m["pair"] else (), answers[m["id"]].asks or ("none",)
-        )
-        for m in messages
+        Item(m["id"], (f"pair:{m['pair']}",) if m["pair"] else (), answer.asks or ("none",))
+        for m, answer in zip(messages, answers, strict=True)
     ]
     curves: dict[str, list[list[float]]] = {name: [] for name in STRATEGIES}
     full = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, NoReturn
 
 from pipeline.errors import InputError
@@ -23,17 +23,8 @@ _JSON_EXPECTED = {
 
 def read_jsonl(stream: BinaryIO, place: Place, columns: Columns) -> Iterator[Parsed]:
     """Messages of a JSON Lines file: one object a line, UTF-8; empty lines are passed over."""
-    return _jsonl(bounded_lines(stream), place, columns)
-
-
-def read_jsonl_lines(lines: Iterable[bytes], source: str, columns: Columns) -> Iterator[Parsed]:
-    """The same from any stream of lines, such as standard input."""
-    return _jsonl(((line, True) for line in lines), Place(source, source), columns)
-
-
-def _jsonl(lines: Iterable[tuple[bytes, bool]], place: Place, columns: Columns) -> Iterator[Parsed]:
     found: set[str] = set()
-    for number, (line, whole) in enumerate(lines, 1):
+    for number, (line, whole) in enumerate(bounded_lines(stream), 1):
         line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
         if not line.strip():
             continue
