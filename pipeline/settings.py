@@ -76,6 +76,8 @@ class Data(Section):
     """Files whose messages are all test messages; empty: the split draws its own."""
     annotations: tuple[Path, ...] = ()
     """Annotation logs (JSON Lines)."""
+    evidence: tuple[Path, ...] = ()
+    """Which passage makes each ask (JSON Lines: message, evidence), for `training.augment`."""
     columns: Columns = Columns()
     public: Literal["auto", "yes", "no"] = "no"
     """Public mail that the project has labels for but may not ship: auto tries to fetch the texts
@@ -176,6 +178,23 @@ class Llm(Section):
     """Price of a million tokens written."""
     budget: Annotated[float, Field(ge=0)] | None = None
     """Stop before the run costs more than this; null: no limit."""
+
+
+class Augment(Section):
+    """Varying the training messages so that the ask is learned and not its surroundings."""
+
+    carried_over: Share = 0.0
+    """Of the messages whose evidence is known, this share lends its asks to a message that makes
+    none: a new training message each."""
+    cut_out: Share = 0.0
+    """Of the same messages, this share also goes into training without the sentences that ask."""
+    people: Share = 0.0
+    """Share of the messages that get another greeting, another name below or a line on who the
+    writer is to the reader (a friend of a friend, a former pupil …), the label left alone."""
+    noise: Share = 0.0
+    """Share of the messages typed anew: lower case, no punctuation, tokenised, mistyped."""
+    no_subject: Share = 0.0
+    """Share of the messages that lose their subject."""
 
 
 class Training(Section):
