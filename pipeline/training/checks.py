@@ -36,32 +36,24 @@ def check_examples(train: Examples, validation: Examples, task: Task, progress: 
             )
     if _all_same(train):
         raise DataError(
-            f"all {len(train):,} training messages have the same text; there is nothing to tell "
-            "apart."
+            f"all {len(train):,} training messages read the same, as far as "
+            "training.max_length lets the model see; there is nothing to tell apart."
         )
     _check_labels(train, task)
     _say_what_is_thin(train, validation, task.labels, progress)
 
 
 def _check_labels(train: Examples, task: Task) -> None:
-    positives = _positives(train, task.multi_label)
-    here = [label for label, n in zip(task.labels, positives, strict=True) if n]
-    if not task.multi_label and len(here) == 1:
-        raise DataError(
-            f"all {len(train):,} training messages have the label {here[0]!r}; a model needs at "
-            "least two to tell apart."
-        )
+    targets = train.targets
+    if task.multi_label:
+        positives = (targets >= 0.5).sum(axis=0)
+    else:
+        positives = np.bincount(targets.argmax(axis=1), minlength=targets.shape[1])
     missing = [label for label, n in zip(task.labels, positives, strict=True) if not n]
     if missing:
         raise DataError(
             f"no training message has the label {_listed(missing)}, so it cannot be learned. "
             "Label some messages with it (`outreach label next`), or take it out of task.labels."
-        )
-    always = [label for label, n in zip(task.labels, positives, strict=True) if n == len(train)]
-    if always and task.multi_label:
-        raise DataError(
-            f"every training message has the label {_listed(always)}, so there is nothing to "
-            "learn about it. Add messages without it, or take it out of task.labels."
         )
 
 
@@ -73,11 +65,8 @@ def _say_what_is_thin(
             f"Only {len(train)} training and {len(validation)} validation messages: the model will "
             "run, but its figures say little."
         )
-    lacking = [
-        label
-        for label, n in zip(labels, (validation.targets >= 0.5).sum(axis=0), strict=True)
-        if not n
-    ]
+    held_out = (validation.targets >= 0.5).sum(axis=0)
+    lacking = [label for label, n in zip(labels, held_out, strict=True) if not n]
     if lacking:
         progress.note(
             f"No validation message has {_listed(lacking)}: its scores cannot be calibrated and "
@@ -104,13 +93,6 @@ def check_length(base: Path, max_length: int) -> None:
             f"training.max_length is {max_length}, but {base} reads at most {most} tokens. "
             f"Set training.max_length={most}, or choose another base."
         )
-
-
-def _positives(examples: Examples, multi_label: bool) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    targets = examples.targets
-    if multi_label:
-        return np.asarray((targets >= 0.5).sum(axis=0))
-    return np.bincount(targets.argmax(axis=1), minlength=targets.shape[1])
 
 
 def _all_same(examples: Examples) -> bool:

@@ -5,6 +5,7 @@ Heavy libraries are imported inside the work, so that a skipped stage costs noth
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,9 @@ from pipeline.store import StageResult, run_stage
 from pipeline.training import processes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pipeline.records import LabelledMessage
     from pipeline.training.examples import Examples
+    from pipeline.training.reference import TfidfReference
 
 REFERENCE_MESSAGES = 50_000
 """The reference model learns from at most so many, since its features stand in memory."""
@@ -112,7 +112,8 @@ def _train(settings: Settings, folder: Path, progress: Progress) -> dict[str, An
     check_length(base, settings.training.max_length)
     check_disk(folder, base / WEIGHTS)
     work = folder / "work"
-    examples, held_out = encoded(settings, base, work)
+    learn, measure = (split_messages(settings, name) for name in ("train", "validation"))
+    examples, held_out = encoded(settings, base, work, learn, measure)
     check_examples(examples, held_out, settings.task, progress)
     processes.told(work)
 
@@ -121,11 +122,13 @@ def _train(settings: Settings, folder: Path, progress: Progress) -> dict[str, An
     model, thresholds, scores = calibrated(model, held_out, settings.task.multi_label)
     progress.note("Writing the model folder and the ONNX graph.")
     write_folder(folder, model, base, settings, thresholds)
-    _reference(settings).save(folder / REFERENCE)
+    _reference(settings, learn).save(folder / REFERENCE)
     counts = {
         "train": len(examples),
         "validation": len(held_out),
-        "from_public": _from_public(settings),
+        "from_public": sum(
+            m.extra.get("origin") == "public" for m in to_learn_from(settings, learn)
+        ),
     }
     cost = cost_of(time.perf_counter() - started, settings.training.device)
     write_card(folder, settings, thresholds.tolist(), scores, counts, cost)
@@ -139,39 +142,46 @@ def _train(settings: Settings, folder: Path, progress: Progress) -> dict[str, An
     }
 
 
-def training_messages(settings: Settings) -> Iterator[LabelledMessage]:
-    """The messages to learn from, as a stream: the training split, less some that ask nothing."""
+Messages = Callable[[], "Iterable[LabelledMessage]"]
+"""Gives a stream of messages anew with every call, so that they need not stand in memory."""
+
+
+def split_messages(settings: Settings, name: str) -> Messages:
+    """The messages of the training or the validation split, as the label stage wrote them."""
     from pipeline.records import LabelledMessage
     from pipeline.store import iter_records
+
+    return lambda: iter_records(settings.label_dir / f"{name}.parquet", LabelledMessage)
+
+
+def to_learn_from(settings: Settings, messages: Messages) -> Iterator[LabelledMessage]:
+    """What of the messages is learned from: all, less some of those that ask nothing."""
     from pipeline.training.balance import without_some_none
 
-    path, _ = _splits(settings)
     share = settings.training.none_share if settings.task.multi_label else 1.0
-    return without_some_none(lambda: iter_records(path, LabelledMessage), share, settings.seed)
+    return without_some_none(messages, share, settings.seed)
 
 
-def encoded(settings: Settings, base: Path, work: Path) -> tuple[Examples, Examples]:
+def encoded(
+    settings: Settings, base: Path, work: Path, train: Messages, validation: Messages
+) -> tuple[Examples, Examples]:
     """Training and validation messages as the model reads them, in files under `work`."""
     from pipeline.inference.encoding import Encoder
     from pipeline.inference.folder import TOKENIZER
-    from pipeline.records import LabelledMessage
-    from pipeline.store import iter_records
     from pipeline.training.examples import are_written, open_examples, write_examples
 
     training = settings.training
     encode = Encoder(base / TOKENIZER, training.max_length, training.long_messages)
-    _, validation = _splits(settings)
-    streams = {
-        "train": training_messages(settings),
-        "validation": iter_records(validation, LabelledMessage),
-    }
-    for name, messages in streams.items():
+    for name, messages in (
+        ("train", to_learn_from(settings, train)),
+        ("validation", validation()),
+    ):
         if not are_written(work / name):  # else an interrupted run wrote them
             write_examples(messages, encode, work / name)
     return open_examples(work / "train"), open_examples(work / "validation")
 
 
-def _reference(settings: Settings) -> Any:
+def _reference(settings: Settings, messages: Messages) -> TfidfReference:
     from itertools import islice
 
     import numpy as np
@@ -179,11 +189,7 @@ def _reference(settings: Settings) -> Any:
     from pipeline.records import render
     from pipeline.training.reference import TfidfReference
 
-    messages = list(islice(training_messages(settings), REFERENCE_MESSAGES))
-    texts = [render(message.subject, message.text) for message in messages]
-    targets = np.array([message.targets for message in messages])
+    some = list(islice(to_learn_from(settings, messages), REFERENCE_MESSAGES))
+    texts = [render(message.subject, message.text) for message in some]
+    targets = np.array([message.targets for message in some])
     return TfidfReference.fit(texts, targets, settings.task.multi_label)
-
-
-def _from_public(settings: Settings) -> int:
-    return sum(m.extra.get("origin") == "public" for m in training_messages(settings))
