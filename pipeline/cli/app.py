@@ -15,10 +15,12 @@ from pipeline.cli import (
     gate,
     ingest,
     label,
+    models,
     predict,
     run,
     settings,
     train,
+    tune,
 )
 from pipeline.errors import PipelineError
 
@@ -87,6 +89,8 @@ for module in (
     ingest,
     label,
     train,
+    tune,
+    models,
     evaluate,
     check,
     compare,

@@ -111,7 +111,7 @@ def _split(
         for message in labelled
         if any(Path(message.source).is_relative_to(path) for path in given)  # a file, or a folder
     }
-    items = [_item(message, settings) for message in labelled]
+    items = [split_item(message, settings) for message in labelled]
     shares = {"validation": settings.label.validation, "test": settings.label.test}
     shares = {"train": 1 - sum(shares.values()), **shares}
     drawn = [item for item in items if item.id not in held_out]
@@ -133,7 +133,8 @@ def _split(
     return parts
 
 
-def _item(message: LabelledMessage, settings: Settings) -> Item:
+def split_item(message: LabelledMessage, settings: Settings) -> Item:
+    """What splitting needs to know of a message."""
     kinds = {*settings.label.keep_together}
     if settings.label.split_by == "sender":
         kinds.add("sender")

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from pipeline.records import LabelledMessage
-from pipeline.training.balance import thin_none
+from pipeline.training.balance import without_some_none
 
 
 def mail(asking: int, silent: dict[str, int]) -> list[LabelledMessage]:
@@ -16,8 +16,12 @@ def mail(asking: int, silent: dict[str, int]) -> list[LabelledMessage]:
     return found
 
 
+def thinned(messages: list[LabelledMessage], share: float, seed: int) -> list[LabelledMessage]:
+    return list(without_some_none(lambda: messages, share, seed))
+
+
 def kept(messages: list[LabelledMessage], share: float) -> Counter[str]:
-    return Counter(m.extra.get("origin", "asking") for m in thin_none(messages, share, seed=1))
+    return Counter(m.extra.get("origin", "asking") for m in thinned(messages, share, seed=1))
 
 
 def test_the_largest_origin_gives_first() -> None:
@@ -30,15 +34,15 @@ def test_the_largest_origin_gives_first() -> None:
 
 def test_too_few_are_left_as_they_are() -> None:
     messages = mail(60, {"public": 5})
-    assert thin_none(messages, 0.4, seed=1) == messages
+    assert thinned(messages, 0.4, seed=1) == messages
 
 
 def test_all_may_stay() -> None:
     messages = mail(1, {"public": 50})
-    assert thin_none(messages, 1.0, seed=1) == messages
+    assert thinned(messages, 1.0, seed=1) == messages
 
 
 def test_the_draw_is_the_seeds() -> None:
     messages = mail(10, {"public": 100})
-    assert thin_none(messages, 0.4, seed=1) == thin_none(messages, 0.4, seed=1)
-    assert thin_none(messages, 0.4, seed=1) != thin_none(messages, 0.4, seed=2)
+    assert thinned(messages, 0.4, seed=1) == thinned(messages, 0.4, seed=1)
+    assert thinned(messages, 0.4, seed=1) != thinned(messages, 0.4, seed=2)
