@@ -247,9 +247,13 @@ class Training(Section):
     averaging: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Measure and keep a running average of the weights with this decay a step, such as 0.99;
     0: the weights as they are."""
-    none_share: Share = 0.4
-    """At most this share of the training messages asks for nothing; the rest of them is left out
-    (of several labels only; 1: all stay)."""
+    none_share: Share = 0.45
+    """At most this share of the training messages of each origin (public, own) asks for nothing;
+    the rest of them is left out, and weighs less in calibration (of several labels only; 1: all
+    stay)."""
+    repeat: dict[str, Positive] = {}
+    """Origin to how often its messages that ask stand in training, such as {public: 2}."""
+    augment: Augment = Augment()
     frozen_layers: Annotated[int, Field(ge=-1)] = 2
     """Encoder layers, from the bottom, that stay as they are, the word embeddings with them (0:
     only these; -1: nothing is frozen). Faster, and words never seen in training keep their place

@@ -12,24 +12,27 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from pipeline.errors import DataError
-from pipeline.records import LabelledMessage
+from pipeline.records import NONE, LabelledMessage
 from pipeline.settings import Augment, Task
+from pipeline.training.balance import origin
 
 Evidence = Mapping[str, Mapping[str, str]]
 """Message id to ask to the verbatim passage that makes it."""
 
 _LONGEST_HOST = 1500
 """Characters of mail that takes up an ask; in a longer one it could fall to truncation."""
+_MOST_HOSTS = 2000
+"""Messages of each origin that are kept at hand to take up an ask."""
 _SHORTEST_REST = 8
 """Words that must be left of a message when its asks are cut out."""
 _CUT_TARGET = 0.1
@@ -73,36 +76,31 @@ def read_evidence(files: Sequence[Path], task: Task) -> dict[str, dict[str, str]
 
 
 def augmented(
-    messages: Sequence[LabelledMessage],
+    messages: Callable[[], Iterable[LabelledMessage]],
     evidence: Evidence,
     settings: Augment,
-    task: Task,
     seed: int,
-) -> list[LabelledMessage]:
-    """The training messages, some of them varied, and new ones made of them, in a fixed order.
+) -> Iterator[LabelledMessage]:
+    """The training messages, some of them varied, each followed by what is newly made of it.
 
     Args:
-        messages: the training split; none of another split may be among them.
+        messages: gives the training split anew with every call; it is called twice.
         evidence: what `read_evidence` found; messages without any are neither cut nor carried over.
         settings: how much of each variation.
-        task: the labels, in the order of `LabelledMessage.targets`.
         seed: decides which messages are varied, and how.
     """
     rng = random.Random(seed)  # noqa: S311 - a draw, not a secret
-    hosts = [m for m in messages if not m.asks and len(m.text) <= _LONGEST_HOST]
-    made: list[LabelledMessage] = []
-    for message in messages:
+    hosts = _hosts(messages(), rng) if settings.carried_over else {}
+    for message in messages():
+        yield _varied(message, settings, rng)
         asks = _ask_spans(message.text, evidence.get(message.id, {}))
-        if asks and hosts and rng.random() < settings.carried_over:
-            made.append(_carried_over(message, list(asks.values()), rng.choice(hosts), rng))
-        if asks and rng.random() < settings.cut_out and (rest := _cut_out(message, asks, task)):
-            made.append(rest)
-    return [_varied(message, settings, rng) for message in [*messages, *made]]
+        if asks and rng.random() < settings.carried_over and (host := _host(message, hosts, rng)):
+            yield _varied(_carried_over(message, list(asks.values()), host, rng), settings, rng)
+        if asks and rng.random() < settings.cut_out and (rest := _cut_out(message, asks)):
+            yield _varied(rest, settings, rng)
 
 
-def _varied(
-    message: LabelledMessage, settings: Augment, rng: random.Random
-) -> LabelledMessage:
+def _varied(message: LabelledMessage, settings: Augment, rng: random.Random) -> LabelledMessage:
     text, subject = message.text, message.subject
     if rng.random() < settings.people:
         text = _other_people(text, rng)
@@ -145,6 +143,33 @@ def _ask_spans(text: str, passages: Mapping[str, str]) -> dict[str, tuple[int, i
     return found
 
 
+def _hosts(
+    messages: Iterable[LabelledMessage], rng: random.Random
+) -> dict[str, list[LabelledMessage]]:
+    """By origin some messages that ask nothing: a reservoir sample, so that memory is bounded."""
+    hosts: dict[str, list[LabelledMessage]] = defaultdict(list)
+    seen: Counter[str] = Counter()
+    for message in messages:
+        if message.asks or len(message.text) > _LONGEST_HOST:
+            continue
+        name = origin(message)
+        seen[name] += 1
+        if len(hosts[name]) < _MOST_HOSTS:
+            hosts[name].append(message)
+        elif (place := rng.randrange(seen[name])) < _MOST_HOSTS:
+            hosts[name][place] = message
+    return hosts
+
+
+def _host(
+    message: LabelledMessage, hosts: Mapping[str, Sequence[LabelledMessage]], rng: random.Random
+) -> LabelledMessage | None:
+    """A message that asks nothing, from where the asking one does not come from if there is any."""
+    elsewhere = [h for name, some in hosts.items() if name != origin(message) for h in some]
+    choices = elsewhere or hosts.get(origin(message), ())
+    return rng.choice(choices) if choices else None
+
+
 def _carried_over(
     message: LabelledMessage,
     asks: Sequence[tuple[int, int]],
@@ -157,12 +182,18 @@ def _carried_over(
     place = rng.choice(starts)
     gap = rng.choice([" ", " ", "\n", "\n\n"])
     text = f"{host.text[:place]}{gap}{passages}{gap}{host.text[place:]}".strip()
-    return replace(host, text=text, asks=message.asks, primary=message.primary,
-                   targets=message.targets, id=f"{host.id}+{message.id}")
+    return replace(
+        host,
+        id=f"{host.id}+{message.id}",
+        text=text,
+        asks=message.asks,
+        primary=message.primary,
+        targets=message.targets,
+    )
 
 
 def _cut_out(
-    message: LabelledMessage, asks: Mapping[str, tuple[int, int]], task: Task
+    message: LabelledMessage, asks: Mapping[str, tuple[int, int]]
 ) -> LabelledMessage | None:
     """The message without the sentences that ask, or None if too little is left."""
     kept, place = [], 0
@@ -173,8 +204,9 @@ def _cut_out(
     if len(text.split()) < _SHORTEST_REST or set(asks) != set(message.asks):
         return None
     targets = tuple(_CUT_TARGET * target for target in message.targets)
-    return replace(message, text=text, asks=(), primary="none", targets=targets,
-                   id=f"{message.id}-asks")
+    return replace(
+        message, id=f"{message.id}-asks", text=text, asks=(), primary=NONE, targets=targets
+    )
 
 
 # --- what must not matter ------------------------------------------------------------------------
