@@ -117,7 +117,8 @@ def _varied(message: LabelledMessage, settings: Augment, rng: random.Random) -> 
 def sentence_spans(text: str) -> list[tuple[int, int]]:
     r"""Start and end of each sentence; a line break ends one too.
 
-    >>> [text[a:b] for text in ["Hi Ana,\nAre you hiring? Thanks!"] for a, b in sentence_spans(text)]
+    >>> text = "Hi Ana,\nAre you hiring? Thanks!"
+    >>> [text[a:b] for a, b in sentence_spans(text)]
     ['Hi Ana,', 'Are you hiring?', 'Thanks!']
     """
     spans, start = [], 0

@@ -42,23 +42,23 @@ def fit(
         multi_label: Platt per label if true, one temperature for all if not.
         weights: how much each message counts, shape (n,); none: all alike.
     """
-    counts = np.ones(len(logits)) if weights is None else weights
     labels = logits.shape[1]
     if multi_label:
-        fitted = [platt(logits[:, j], targets[:, j], counts) for j in range(labels)]
+        fitted = [platt(logits[:, j], targets[:, j], weights) for j in range(labels)]
         return Calibration(np.array([a for a, _ in fitted]), np.array([b for _, b in fitted]))
-    factor = temperature(logits, targets, counts)
+    factor = temperature(logits, targets, weights)
     return Calibration(np.full(labels, factor), np.zeros(labels))
 
 
-def platt(logits: Array, targets: Array, weights: Array) -> tuple[float, float]:
+def platt(logits: Array, targets: Array, weights: Array | None = None) -> tuple[float, float]:
     """Scale and shift that minimise the log loss of one label; inputs have shape (n,).
 
     The slope stays between 0.2 and 5, and targets are drawn a little towards one half as Platt
     does, so that a handful of messages cannot make the model certain of anything.
     """
-    positives = float((weights * targets).sum())
-    negatives = float(weights.sum()) - positives
+    counts = np.ones(len(logits)) if weights is None else weights
+    positives = float((counts * targets).sum())
+    negatives = float(counts.sum()) - positives
     high, low = (positives + 1) / (positives + 2), 1 / (negatives + 2)
     smoothed = low + targets * (high - low)
 
@@ -71,7 +71,7 @@ def platt(logits: Array, targets: Array, weights: Array) -> tuple[float, float]:
     return float(found[0]), float(found[1])
 
 
-def temperature(logits: Array, targets: Array, weights: Array) -> float:
+def temperature(logits: Array, targets: Array, weights: Array | None = None) -> float:
     """The factor on all logits that minimises the cross-entropy.
 
     Logits and targets have shape (n, labels), weights shape (n,).
