@@ -240,13 +240,12 @@ def _environment(peer: str) -> Path:
     mark = folder / "installed"
     if not mark.is_file():
         print(f"installing {' '.join(INSTALLED[peer])} into {folder} …", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        # It borrows what this environment has (torch above all) and adds the peer's own.
+        # It borrows what this environment has (torch and pip among it) and adds the peer's own.
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
         (own,) = folder.glob("lib/python*/site-packages")
         (own / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
-        subprocess.run(
-            [str(python), "-m", "pip", "install", "--quiet", *INSTALLED[peer]], check=True
-        )
+        install = [str(python), "-m", "pip", "install", "--quiet", *INSTALLED[peer]]
+        subprocess.run(install, check=True)
         mark.write_text(" ".join(INSTALLED[peer]), encoding="utf-8")
     return python
 

@@ -40,7 +40,11 @@ def fit(logits: Array, targets: Array, multi_label: bool) -> Calibration:
         multi_label: Platt per label if true, one temperature for all if not.
     """
     if multi_label:
-        fitted = [platt(logits[:, j], targets[:, j]) for j in range(logits.shape[1])]
+        # Of a label that no held-out message has, nothing can be learned here.
+        fitted = [
+            platt(logits[:, j], targets[:, j]) if (targets[:, j] >= 0.5).any() else (1.0, 0.0)
+            for j in range(logits.shape[1])
+        ]
         return Calibration(np.array([a for a, _ in fitted]), np.array([b for _, b in fitted]))
     labels = logits.shape[1]
     return Calibration(np.full(labels, temperature(logits, targets)), np.zeros(labels))
