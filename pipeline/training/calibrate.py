@@ -44,7 +44,13 @@ def fit(
     """
     labels = logits.shape[1]
     if multi_label:
-        fitted = [platt(logits[:, j], targets[:, j], weights) for j in range(labels)]
+        # Of a label that no held-out message has, nothing can be learned here.
+        fitted = [
+            platt(logits[:, j], targets[:, j], weights)
+            if (targets[:, j] >= 0.5).any()
+            else (1.0, 0.0)
+            for j in range(labels)
+        ]
         return Calibration(np.array([a for a, _ in fitted]), np.array([b for _, b in fitted]))
     factor = temperature(logits, targets, weights)
     return Calibration(np.full(labels, factor), np.zeros(labels))

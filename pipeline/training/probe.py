@@ -79,7 +79,8 @@ def _one(features: NDArray[Any], targets: NDArray[Any]) -> tuple[NDArray[Any], N
     fitted = _regression().fit(features, best)
     weights, biases = np.zeros((labels, features.shape[1])), np.zeros(labels)
     if len(fitted.classes_) == 2:  # scikit-learn keeps only the second of two
-        weights[fitted.classes_[1]], biases[fitted.classes_[1]] = fitted.coef_[0], fitted.intercept_
+        second = fitted.classes_[1]
+        weights[second], biases[second] = fitted.coef_[0], fitted.intercept_[0]
         return weights, biases
     weights[fitted.classes_], biases[fitted.classes_] = fitted.coef_, fitted.intercept_
     return weights, biases

@@ -76,23 +76,13 @@ def tune(settings: Settings, *, progress: Progress = SILENT) -> Search:
     base = resolve_base(settings.training)
     folds = _folds(settings)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = _study(settings, base, folder)
-    left = _seconds_left(study, settings)
-    if left <= 0:
-        progress.note("The search has used up its time; give it more with tune.minutes.")
-    else:
-        objective = _Objective(settings, base, folds, folder / "work", left, progress)
-        try:
-            with quiet_libraries(), explained(folder):
-                study.optimize(
-                    objective,
-                    timeout=left,
-                    n_trials=_trials_left(study, settings),
-                    catch=(PipelineError,),
-                )
-        finally:  # what there is so far is kept, whatever ended the search
-            shutil.rmtree(folder / "work", ignore_errors=True)
-            _write(study, settings, folder)
+    with quiet_libraries():
+        study = _study(settings, base, folder)
+        left = _seconds_left(study, settings)
+        if left > 0:
+            _go_on(study, _Objective(settings, base, folds, folder, left, progress))
+        else:
+            progress.note("The search has used up its time; give it more with tune.minutes.")
     trials = _tried(study)
     if not any(trial.state == "complete" for trial in trials):
         raise DataError(
@@ -100,6 +90,20 @@ def tune(settings: Settings, *, progress: Progress = SILENT) -> Search:
             f"(tune.minutes), or look at {folder / TABLE} for what failed."
         )
     return Search(trials, folder, _seconds_left(study, settings))
+
+
+def _go_on(study: optuna.Study, objective: _Objective) -> None:
+    """Try until time or trials are used up; what there is by then is kept, whatever ended it."""
+    try:
+        study.optimize(
+            objective,
+            timeout=objective.seconds,
+            n_trials=_trials_left(study, objective.settings),
+            catch=(PipelineError,),
+        )
+    finally:
+        shutil.rmtree(objective.folder / "work", ignore_errors=True)
+        _write(study, objective.settings, objective.folder)
 
 
 class _Objective:
@@ -110,23 +114,21 @@ class _Objective:
         settings: Settings,
         base: Path,
         folds: list[tuple[Messages, Messages]],
-        work: Path,
+        folder: Path,
         seconds: float,
         progress: Progress,
     ) -> None:
-        self._settings, self._base, self._folds = settings, base, folds
-        self._work, self._progress = work, progress
+        self.settings, self.folder, self.seconds = settings, folder, seconds
+        self._base, self._folds, self._progress = base, folds, progress
         self._deadline = time.monotonic() + seconds
 
     def __call__(self, trial: Trial) -> float:
-        chosen = {
-            key: _suggest(trial, key, what) for key, what in self._settings.tune.space.items()
-        }
+        chosen = {key: _suggest(trial, key, what) for key, what in self.settings.tune.space.items()}
         trial.set_user_attr("settings", chosen)
-        settings = applied(self._settings, chosen)
+        settings = applied(self.settings, chosen)
         scores = []
         for number, (learn, measure) in enumerate(self._folds):
-            work = self._work / str(number)
+            work = self.folder / "work" / str(number)
             scores.append(self._score(settings, learn, measure, work, trial))
             shutil.rmtree(work)
             if len(self._folds) > 1:
@@ -142,7 +144,7 @@ class _Objective:
         self, settings: Settings, learn: Messages, measure: Messages, work: Path, trial: Trial
     ) -> float:
         check_length(self._base, settings.training.max_length)
-        check_disk(self._work.parent, self._base / WEIGHTS)
+        check_disk(self.folder, self._base / WEIGHTS)
         train, held_out = encoded(settings, self._base, work, learn, measure)
         check_examples(train, held_out, settings.task, SILENT)
         seen = []
@@ -156,9 +158,9 @@ class _Objective:
             if not last and (late or (len(self._folds) == 1 and trial.should_prune())):
                 raise optuna.TrialPruned
 
-        finetune(
-            self._base, train, held_out, settings, work, _Bars(trial.number, self._progress), watch
-        )
+        bars = _Bars(trial.number, self._progress)
+        with explained(self.folder):
+            finetune(self._base, train, held_out, settings, work, bars, watch)
         return max(seen)
 
 
