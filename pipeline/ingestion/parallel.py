@@ -13,13 +13,12 @@ from contextlib import ExitStack
 
 from pipeline.errors import DataError
 from pipeline.ingestion.finish import Plan, finish_all
+from pipeline.ingestion.finished import Finished
 from pipeline.ingestion.incoming import Record, Unparsed
 from pipeline.records import Message, Rejection
 
-BATCH_RECORDS = 64
+BATCH_RECORDS = 256
 BATCH_BYTES = 1_000_000
-
-Done = Message | Rejection
 
 
 def workers_for(size: int) -> int:
@@ -29,9 +28,9 @@ def workers_for(size: int) -> int:
 
 
 def finished(
-    records: Iterable[tuple[str, Record | Done]], plan: Plan, workers: int
-) -> Iterator[tuple[str, Done]]:
-    """Yield (key, finished record) for each (key, record), in order.
+    records: Iterable[tuple[str, Record | Message]], plan: Plan, workers: int
+) -> Iterator[tuple[list[str], Finished]]:
+    """Yield (key of each record, the finished records) for batches of (key, record), in order.
 
     Args:
         records: what readers give; a `Message` among them is finished already.
@@ -48,14 +47,14 @@ def finished(
             context = multiprocessing.get_context("spawn")
             pool = ProcessPoolExecutor(workers, context, initializer=_ignore_interrupts)
             stack.callback(pool.shutdown, cancel_futures=True)
-        waiting: deque[tuple[list[str], Future[list[Done]] | list[Done]]] = deque()
+        waiting: deque[tuple[list[str], Future[Finished] | Finished]] = deque()
         try:
             for keys, batch in _batches(records):
                 waiting.append((keys, _start(pool, batch, plan)))
                 if len(waiting) > 2 * workers:
-                    yield from _result(waiting)
+                    yield _result(waiting)
             while waiting:
-                yield from _result(waiting)
+                yield _result(waiting)
         except BrokenProcessPool:
             raise DataError(
                 "A process that reads mail was killed, most likely for want of memory. What was "
@@ -64,29 +63,26 @@ def finished(
 
 
 def _start(
-    pool: ProcessPoolExecutor | None, batch: list[Record | Done], plan: Plan
-) -> Future[list[Done]] | list[Done]:
-    if pool is None:
+    pool: ProcessPoolExecutor | None, batch: list[Record | Message], plan: Plan
+) -> Future[Finished] | Finished:
+    # What is finished already would take longer to send than to write down.
+    if pool is None or all(isinstance(record, Message | Rejection) for record in batch):
         return finish_all(batch, plan)
-    done = [record for record in batch if isinstance(record, Message | Rejection)]
-    if len(done) == len(batch):
-        return done
     return pool.submit(finish_all, batch, plan)
 
 
 def _result(
-    waiting: deque[tuple[list[str], Future[list[Done]] | list[Done]]],
-) -> Iterator[tuple[str, Done]]:
+    waiting: deque[tuple[list[str], Future[Finished] | Finished]],
+) -> tuple[list[str], Finished]:
     keys, result = waiting.popleft()
-    done = result.result() if isinstance(result, Future) else result
-    return zip(keys, done, strict=True)
+    return keys, result.result() if isinstance(result, Future) else result
 
 
 def _batches(
-    records: Iterable[tuple[str, Record | Done]],
-) -> Iterator[tuple[list[str], list[Record | Done]]]:
+    records: Iterable[tuple[str, Record | Message]],
+) -> Iterator[tuple[list[str], list[Record | Message]]]:
     keys: list[str] = []
-    batch: list[Record | Done] = []
+    batch: list[Record | Message] = []
     size = 0
     for key, record in records:
         keys.append(key)

@@ -103,14 +103,15 @@ def _read_all(
         settings.ingest.cleaning,
         frozenset(owner.strip().lower() for owner in settings.ingest.owner),
         _salt(settings.data.processed),
+        settings.ingest.near_duplicate_similarity,
     )
     total = sum(sizes.values())
     with progress.task("reading (kB)", max(total // 1000, 1)) as task:
         meter = _Meter(task)
         records = _records(settings, files, texts, ledger, earlier, meter)
-        for key, record in finished(records, plan, workers_for(total)):
-            ledger.add(key, record)
-            meter.count()
+        for keys, batch in finished(records, plan, workers_for(total)):
+            ledger.add(keys, batch)
+            meter.count(len(keys))
 
 
 def _files(paths: list[Path]) -> dict[Path, bool]:
@@ -187,8 +188,8 @@ class _Meter:
     def add(self, size: int) -> None:
         self._task.advance(size / 1000)
 
-    def count(self) -> None:
-        self._count += 1
+    def count(self, records: int) -> None:
+        self._count += records
         now = time.monotonic()
         if now - self._shown > 0.5:
             rate = self._count / (now - self._started)
