@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from pipeline.errors import PipelineError
@@ -96,6 +97,7 @@ def _not_for(owners: frozenset[str], parsed: Incoming) -> str:
     return ""
 
 
+@lru_cache(maxsize=4096)
 def _hashed(sender: str, salt: bytes) -> str:
     """Who sent it, so that their messages can be grouped but not their name be read."""
     if not sender:

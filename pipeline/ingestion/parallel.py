@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -45,7 +46,7 @@ def finished(
         if workers:
             # Spawned, not forked: a fork of a process with threads (a progress bar) may hang.
             context = multiprocessing.get_context("spawn")
-            pool = ProcessPoolExecutor(workers, context, initializer=_ignore_interrupts)
+            pool = ProcessPoolExecutor(workers, context, initializer=_set_up)
             stack.callback(pool.shutdown, cancel_futures=True)
         waiting: deque[tuple[list[str], Future[Finished] | Finished]] = deque()
         try:
@@ -95,6 +96,9 @@ def _batches(
         yield keys, batch
 
 
-def _ignore_interrupts() -> None:
-    """Ctrl-C reaches every process; only the main one decides what to do."""
+def _set_up() -> None:
+    """Make a process ready for its work."""
+    # Ctrl-C reaches every process; only the main one decides what to do.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Arrow imports pandas wherever that is installed: a second and 50 MB a process, for nothing.
+    sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
