@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
+from importlib.abc import MetaPathFinder
 
 from pipeline.errors import DataError
 from pipeline.ingestion.finish import Plan, finish_all
@@ -100,5 +101,12 @@ def _set_up() -> None:
     """Make a process ready for its work."""
     # Ctrl-C reaches every process; only the main one decides what to do.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Arrow imports pandas wherever that is installed: a second and 50 MB a process, for nothing.
-    sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, _WithoutPandas())
+
+
+class _WithoutPandas(MetaPathFinder):
+    """Arrow imports pandas wherever it is installed: a second and 50 MB a process, for nothing."""
+
+    def find_spec(self, fullname: str, *_: object) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError(name=fullname)
