@@ -116,9 +116,7 @@ def _telling(lines: Sequence[str]) -> list[bool]:
     All that does has a mark at its start, a word of `_HINTS`, or a colon (which an attribution that
     was broken has two lines further down); what is not ASCII may be another way to write these.
     """
-    marked = [
-        ":" in line or line.lstrip()[:1] in _MARKS or not line.isascii() for line in lines
-    ]
+    marked = [":" in line or line.lstrip()[:1] in _MARKS or not line.isascii() for line in lines]
     hinted = has_any("\n".join(lines).lower(), _HINTS)
     below = [*marked[1:], False, False]
     return [

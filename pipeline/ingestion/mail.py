@@ -133,7 +133,7 @@ def _places(mail: mime.Part, source: str) -> frozenset[str]:
 def _folders(source: str) -> frozenset[str]:
     path = PurePath(source)
     # Maildir++ writes the folder Sent as .Sent, and Work/Spam as .Work.Spam.
-    names = [path.stem, *(name.rpartition(".")[2] for name in path.parts[-3:-1])]
+    names = [path.stem, *(n.rpartition(".")[2] if n[:1] == "." else n for n in path.parts[-3:-1])]
     flags = path.name.rpartition("2,")[2] if ":2," in path.name or "!2," in path.name else ""
     names += [name for flag, name in (("T", "trash"), ("D", "draft")) if flag and flag in flags]
     return frozenset(name.lower() for name in names)

@@ -116,10 +116,10 @@ def _read_all(
 
 def _files(paths: list[Path]) -> dict[Path, bool]:
     """The files to read in their order, and for each whether the user named it himself."""
-    from pipeline.ingestion.sources import files_below
+    from pipeline.ingestion.sources import message_files
 
     named = {path for path in paths if not path.is_dir()}
-    below = [file for path in paths if path.is_dir() for file in files_below(path)]
+    below = [file for path in paths if path.is_dir() for file in message_files(path)]
     return {path: path in named for path in files_in([*named, *below])}
 
 

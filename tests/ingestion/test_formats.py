@@ -106,6 +106,23 @@ def test_maildir_flags_and_folders_tell_drafts_and_spam(tmp_path):
     assert sorted(r.reason for r in rejected) == ["draft", "spam_folder", "spam_folder"]
 
 
+def test_maildir_subfolders_are_read_though_their_names_are_hidden(tmp_path):
+    box = mailbox.Maildir(tmp_path / "maildir")
+    box.add("Subject: 1\nFrom: a@b.example\n\nIn the inbox.\n")
+    for name in ("Sent", "Work.Letters", "Junk"):
+        folder = box.add_folder(name)
+        folder.add(f"Subject: 1\nFrom: a@b.example\n\nIn {name}.\n")
+    (tmp_path / "maildir" / ".cache").mkdir()
+    (tmp_path / "maildir" / ".cache" / "x.eml").write_text(MAIL)
+    incoming, rejected = _read(tmp_path / "maildir")
+    assert sorted(r.message.text.strip() for r in incoming) == [
+        "In Sent.",
+        "In Work.Letters.",
+        "In the inbox.",
+    ]
+    assert [r.reason for r in rejected] == ["spam_folder"]
+
+
 @pytest.mark.parametrize(
     ("head", "reason"),
     [
