@@ -47,7 +47,9 @@ MAX_SPOOLED = 8_000_000_000
 """Bytes of an archive inside an archive, which must be unpacked to be read."""
 
 _PEEK = 1 << 16
-_SERVERS_OWN = re.compile(r"(?:maildirfolder|maildirsize|subscriptions|dovecot[-.].*|courier.*)$")
+_SERVERS_OWN = re.compile(
+    r"(?:maildirfolder|maildirsize|subscriptions|dovecot[-.].*|courier(?:imap|pop3).*)$"
+)
 
 
 def read(
