@@ -76,14 +76,18 @@ def _mails(folder: Any, place: Place) -> Iterator[Record]:
     for number in itertools.count():
         if number >= folder.number_of_sub_messages:
             return
-        item = folder.get_sub_message(number)
-        data = _as_mail(
-            item.transport_headers or "",
-            item.subject,
-            item.sender_name,
-            item.plain_text_body,
-            item.html_body,
-        )
+        try:
+            item = folder.get_sub_message(number)
+            data = _as_mail(
+                item.transport_headers or "",
+                item.subject,
+                item.sender_name,
+                item.plain_text_body,
+                item.html_body,
+            )
+        except OSError as error:
+            yield inner.rejection(number, "damaged_file", f"an item cannot be read ({error})")
+            continue
         yield mail.parse(data, place.source, inner.position(number))
 
 

@@ -74,3 +74,19 @@ def test_a_cut_file_is_an_error(tmp_path):
     path.write_bytes(outlook.msg({outlook.BODY: "x"}, {})[:700])
     with pytest.raises(InputError, match=r"damaged \.msg"):
         list(read(path))
+
+
+def test_the_library_for_pst_has_what_is_asked_of_it(tmp_path):
+    # No program is known that writes .pst files, so a whole one was never read here.
+    pypff = pytest.importorskip("pypff")
+    asked = {
+        pypff.file: ("open_file_object", "get_root_folder", "close"),
+        pypff.folder: ("name", "sub_folders", "number_of_sub_messages", "get_sub_message"),
+        pypff.message: ("transport_headers", "subject", "sender_name", "plain_text_body"),
+    }
+    assert [(kind, name) for kind in asked for name in asked[kind] if not hasattr(kind, name)] == []
+    assert hasattr(pypff.message, "html_body")
+    path = tmp_path / "a.pst"
+    path.write_bytes(b"!BDN" + bytes(2000))
+    with pytest.raises(InputError, match=r"damaged \.pst"):
+        list(read(path))
