@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,9 +49,7 @@ def as_finished(records: Iterable[Message | Rejection], similarity: float) -> Fi
             counts["reasons"][record.reason] += 1
         else:
             messages.append(record)
-            counts["removed"].update(record.extra.get("removed", ()))
-            counts["languages"][str(record.extra.get("language", "unknown"))] += 1
-            counts["origins"][str(record.extra.get("origin", "own"))] += 1
+            count(record.extra, counts)
     sketches = sketch([message.text for message in messages], similarity)
     table = to_table(messages, Message)
     columns = (
@@ -62,6 +60,13 @@ def as_finished(records: Iterable[Message | Rejection], similarity: float) -> Fi
     for name, column in zip(SKETCH, columns, strict=True):
         table = table.append_column(name, column)
     return Finished(table, to_table(rejected, Rejection), counts)
+
+
+def count(extra: Mapping[str, Any], counts: dict[str, Counter[str]]) -> None:
+    """Add what is noted of one message to the counts."""
+    counts["removed"].update(extra.get("removed", ()))
+    counts["languages"][str(extra.get("language", "unknown"))] += 1
+    counts["origins"][str(extra.get("origin", "own"))] += 1
 
 
 def _mark(identity: str) -> int:

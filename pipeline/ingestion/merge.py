@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.ingestion.dedupe import BANDS, TemplateFinder
 from pipeline.ingestion.earlier import DOUBLE
+from pipeline.ingestion.finished import count
 from pipeline.ingestion.ledger import Ledger, TableWriter
 from pipeline.progress import Progress
 from pipeline.records import Message, Rejection, arrow_schema, to_table
@@ -21,17 +23,19 @@ from pipeline.records import Message, Rejection, arrow_schema, to_table
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """How many messages were written, left out as doubles, and share a template."""
+    """How many messages were written, and how many of them share a template."""
 
     messages: int
-    doubles: int
     near_duplicates: int
 
 
 def merge(
     ledger: Ledger, folder: Path, names: tuple[str, str], similarity: float, progress: Progress
 ) -> Merged:
-    """Write the tables of messages and rejections into `folder` and delete the chunks."""
+    """Write the tables of messages and rejections into `folder` and delete the chunks.
+
+    Doubles are counted among the ledger's rejections from here on.
+    """
     doubles = _doubles(ledger)
     groups = _groups(ledger, folder, doubles, similarity, progress)
     with TableWriter(folder / names[1], Rejection) as rejected:
@@ -45,9 +49,11 @@ def merge(
                 row += len(table)
                 messages.write(templates.put_into(table.filter(pa.array(~double))))
                 if double.any():
-                    rejected.write(_as_rejections(table.filter(pa.array(double))))
+                    left_out = table.filter(pa.array(double))
+                    rejected.write(_as_rejections(left_out))
+                    _uncount(left_out, ledger.counts)
     ledger.remove()
-    return Merged(len(groups), int(doubles.sum()), int((groups >= 0).sum()))
+    return Merged(len(groups), int((groups >= 0).sum()))
 
 
 def _doubles(ledger: Ledger) -> NDArray[np.bool_]:
@@ -100,6 +106,17 @@ class _Templates:
         self._row += len(table)
         column = table.schema.get_field_index("template")
         return table.set_column(column, "template", pa.array(values, pa.string()))
+
+
+def _uncount(doubles: Any, counts: dict[str, Counter[str]]) -> None:
+    """Take messages that were left out again from the counts of those that were kept."""
+    counted: dict[str, Counter[str]] = {name: Counter() for name in counts}
+    for extra in doubles["extra"].to_pylist():
+        count(json.loads(extra), counted)
+    for name, found in counted.items():
+        counts[name].subtract(found)
+        counts[name] = +counts[name]
+    counts["reasons"][DOUBLE] += len(doubles)
 
 
 def _as_rejections(table: Any) -> Any:

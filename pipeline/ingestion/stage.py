@@ -201,19 +201,16 @@ def _write(
     settings: Settings, ledger: Ledger, folder: Path, progress: Progress
 ) -> Mapping[str, Any]:
     """The two tables from the ledger's chunks, and the counts for the manifest."""
+    from pipeline.ingestion.finished import COUNTED
     from pipeline.ingestion.merge import merge
 
     similarity = settings.ingest.near_duplicate_similarity
     merged = merge(ledger, folder, (MESSAGES, REJECTED), similarity, progress)
-    reasons, removed, languages, origins = (
-        ledger.counts[name] for name in ("reasons", "removed", "languages", "origins")
-    )
+    reasons, removed, languages, origins = map(ledger.counts.__getitem__, COUNTED)
     if not merged.messages:
         names = ", ".join(map(str, [*settings.data.messages, *settings.data.test]))
         counted = ", ".join(f"{n:,} {reason}" for reason, n in reasons.most_common())
         raise DataError(f"No message in {names}: {counted or 'no records at all'}.")
-    if merged.doubles:
-        reasons["duplicate_id"] += merged.doubles
     return {
         "messages": merged.messages,
         "rejected": sum(reasons.values()),
