@@ -18,6 +18,7 @@ from pipeline.ingestion import mime
 from pipeline.ingestion.decode import decode, readable
 from pipeline.ingestion.incoming import Incoming
 from pipeline.ingestion.markup import looks_like_html, to_text
+from pipeline.ingestion.mbox import MAX_MAIL
 from pipeline.records import Message, Rejection
 
 _ROBOT = re.compile(
@@ -44,6 +45,8 @@ _TELLING = {
 }
 _HEADERS = frozenset({"from", "to", "subject", "date", "message-id", "received", "x-gm-thrid"})
 _ADDRESS = re.compile(r"[^\s<>,;:\"()\[\]]{1,64}@[^\s<>,;:\"()\[\]@]{1,255}")
+# Thunderbird leaves deleted mails in the file, marked, until it is compacted.
+_MOZILLA_DELETED = re.compile(r"[0-9a-fA-F]{3}[89a-fA-F]")
 _ANSWERED = re.compile(r"<([^<>\s]+)>")
 
 
@@ -65,6 +68,9 @@ def parse(data: bytes, source: str, position: str) -> Incoming | Rejection:
     text = _text(mail)
     subject = _header(mail, "subject")
     if not text.strip():
+        if len(data) >= MAX_MAIL:
+            detail = f"no text in the first {MAX_MAIL:,} bytes"
+            return Rejection(source, position, "too_long", detail)
         return Rejection(source, position, "empty_text", "expected a text or HTML part with text")
     sent_at = _date(mail)
     recipients = _addresses(mail, "to", "cc", "delivered-to", "x-original-to")
@@ -126,17 +132,27 @@ def _places(mail: mime.Part, source: str) -> frozenset[str]:
     names = _header(mail, "x-gmail-labels").split(",")
     if _header(mail, "x-spam-flag").lower() == "yes":
         names.append("spam")
+    if _MOZILLA_DELETED.fullmatch(_header(mail, "x-mozilla-status")):
+        names.append("trash")
     return _folders(source) | {name.strip().strip('"').lower() for name in names}
 
 
 @lru_cache(maxsize=16)
 def _folders(source: str) -> frozenset[str]:
     path = PurePath(source)
-    # Maildir++ writes the folder Sent as .Sent, and Work/Spam as .Work.Spam.
-    names = [path.stem, *(n.rpartition(".")[2] if n[:1] == "." else n for n in path.parts[-3:-1])]
+    names = [path.stem, *map(_folder, path.parts[-3:-1])]
     flags = path.name.rpartition("2,")[2] if ":2," in path.name or "!2," in path.name else ""
     names += [name for flag, name in (("T", "trash"), ("D", "draft")) if flag and flag in flags]
     return frozenset(name.lower() for name in names)
+
+
+def _folder(name: str) -> str:
+    """A folder's name in the mail program.
+
+    Maildir++ writes Junk as .Junk and Work/Junk as .Work.Junk, Apple Mail exports Junk.mbox, and
+    Thunderbird keeps the folders below Junk in Junk.sbd.
+    """
+    return name.rpartition(".")[2] if name.startswith(".") else re.sub(r"\.(?:mbox|sbd)$", "", name)
 
 
 def _header(mail: mime.Part, name: str) -> str:

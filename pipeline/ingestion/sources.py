@@ -51,6 +51,8 @@ _SERVERS_OWN = re.compile(
     r"(?:maildirfolder|maildirsize|subscriptions|dovecot[-.].*|courier(?:imap|pop3).*)$"
 )
 
+_EMLX_FLAGS = re.compile(rb"<key>flags</key>\s*<integer>(\d{1,18})</integer>")
+
 
 def read(
     path: Path,
@@ -210,9 +212,19 @@ def _read_mail(stream: BinaryIO, place: Place, _columns: Columns) -> Iterator[Re
 
 
 def _read_emlx(stream: BinaryIO, place: Place, _columns: Columns) -> Iterator[Record]:
-    """Apple Mail's file: the mail's length, the mail, and a property list that is not read."""
+    """Apple Mail's file: the mail's length, the mail, and a property list with its flags."""
     size = int(stream.readline(200).strip() or b"0")
     data = stream.read(min(size, mbox.MAX_MAIL))
+    while size > len(data) and (block := stream.read(min(size - len(data), 1 << 20))):
+        size -= len(block)
+    found = _EMLX_FLAGS.search(stream.read(_PEEK))
+    flags = int(found[1]) if found else 0
+    if flags & 1 << 1:
+        yield place.rejection(0, "spam_folder", "marked as deleted")
+        return
+    if flags & 1 << 6:
+        yield place.rejection(0, "draft", "marked as a draft")
+        return
     yield Unparsed(mail.parse, data, place.source, place.position(0))
 
 
