@@ -21,12 +21,14 @@ from pipeline.records import Message, Rejection
 
 BATCH_RECORDS = 256
 BATCH_BYTES = 1_000_000
+MAX_WORKERS = 4
+"""More would be fed too slowly by the one that cuts records out, and take 40 MB each."""
 
 
 def workers_for(size: int) -> int:
     """How many processes to use for so many bytes; 0 means that starting any would cost more."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return (available or 1) if size > 20_000_000 and (available or 1) > 1 else 0
+    return min(available or 1, MAX_WORKERS) if size > 20_000_000 and (available or 1) > 1 else 0
 
 
 def finished(
@@ -89,12 +91,22 @@ def _batches(
     for key, record in records:
         keys.append(key)
         batch.append(record)
-        size += len(record.data) if isinstance(record, Unparsed) else 1000
+        size += _size(record)
         if len(batch) >= BATCH_RECORDS or size >= BATCH_BYTES:
             yield keys, batch
             keys, batch, size = [], [], 0
     if batch:
         yield keys, batch
+
+
+def _size(record: Record | Message) -> int:
+    """About how much memory a record takes."""
+    if isinstance(record, Unparsed):
+        return len(record.data)
+    if isinstance(record, Rejection):
+        return len(record.record) + 500
+    message = record if isinstance(record, Message) else record.message
+    return len(message.text) + 1000
 
 
 def _set_up() -> None:
