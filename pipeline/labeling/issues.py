@@ -17,9 +17,8 @@ from pipeline.labeling.learner import Hits, Scores, features, held_out, hits_of
 from pipeline.labeling.lists import Item
 from pipeline.labeling.project import Project
 from pipeline.labeling.resolve import GOLD, ballots, resolve
-from pipeline.labeling.split import Item as Splittable
-from pipeline.labeling.split import group
-from pipeline.records import NONE, Message, render
+from pipeline.labeling.split import groups_of
+from pipeline.records import NONE, render
 
 
 def find_issues(project: Project, outliers: int = 20) -> list[Item]:
@@ -46,7 +45,7 @@ def find_issues(project: Project, outliers: int = 20) -> list[Item]:
         )
     rows = features([render(m.subject, m.text) for m in messages])
     hits = hits_of([answers[m.id] for m in messages], settings.task)
-    scores = held_out(rows, hits, _groups(messages), settings.task.multi_label)
+    scores = held_out(rows, hits, groups_of(messages), settings.task.multi_label)
     quality, flagged = label_quality(hits, scores, settings.task.multi_label)
     cast = ballots(project.annotations, settings.task, settings.label.machines)
     gold = {m for m, votes in cast.items() if votes[0].role == GOLD}
@@ -102,16 +101,6 @@ def outlier_scores(rows: object) -> NDArray[np.float64]:
     dense = TruncatedSVD(width, random_state=0).fit_transform(rows)
     finder = OutOfDistribution({"k": min(10, dense.shape[0] - 1)})
     return np.asarray(finder.fit_score(features=dense, verbose=False), dtype=np.float64)
-
-
-def _groups(messages: list[Message]) -> list[str]:
-    kinds = ("pair", "thread", "template")
-    items = [
-        Splittable(m.id, tuple(f"{k}:{v}" for k in kinds if (v := getattr(m, k))), ())
-        for m in messages
-    ]
-    home = {item.id: members[0].id for members in group(items) for item in members}
-    return [home[m.id] for m in messages]
 
 
 def _words(asks: Sequence[str]) -> str:
