@@ -145,7 +145,7 @@ def connected(keys: Iterable[Iterable[str]]) -> list[int]:
         return node
 
     count = 0
-    for count, row in enumerate(keys, start=1):  # noqa: B007 - how many rows there were
+    for count, row in enumerate(keys, start=1):
         parent[count] = count  # rows are numbers and keys are texts, so they never meet
         for key in row:
             parent.setdefault(key, key)

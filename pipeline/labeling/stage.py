@@ -14,7 +14,7 @@ from pipeline.labeling.codebook import outdated_in_words, read_codebook
 from pipeline.labeling.crowd import annotator_quality
 from pipeline.labeling.log import moment
 from pipeline.labeling.project import annotation_logs, gather, messages_file
-from pipeline.labeling.resolve import judged_by_people, resolve
+from pipeline.labeling.resolve import Resolved, judged_by_people, resolve
 from pipeline.labeling.split import (
     SPLITS,
     Item,
@@ -76,6 +76,10 @@ def _label(
     if settings.label.held_out == "anyone":
         by_people = {message.id for message in labelled}
     parts = _split(settings, labelled, by_people)
+    if settings.label.held_out == "people" and settings.label.machines == "always":
+        theirs = resolve(annotations, settings.task, settings.label.method, "never")
+        for name in ("validation", "test"):
+            parts[name] = [_answered(message, theirs[message.id]) for message in parts[name]]
     _check_labels(parts["train"], settings)
     for name, rows in parts.items():
         write_records(folder / f"{name}.parquet", rows, LabelledMessage)
@@ -101,16 +105,20 @@ def _labelled(
     options = settings.label
     resolved = resolve(annotations, settings.task, options.method, options.machines)
     return [
-        LabelledMessage(
-            **{f.name: getattr(message, f.name) for f in fields(Message)},
-            asks=answer.asks,
-            primary=answer.primary,
-            targets=answer.targets,
-            annotators=answer.annotators,
-        )
-        for message in messages
-        if (answer := resolved.get(message.id))
+        _answered(LabelledMessage(**{f.name: getattr(m, f.name) for f in fields(Message)}), answer)
+        for m in messages
+        if (answer := resolved.get(m.id))
     ]
+
+
+def _answered(message: LabelledMessage, answer: Resolved) -> LabelledMessage:
+    return replace(
+        message,
+        asks=answer.asks,
+        primary=answer.primary,
+        targets=answer.targets,
+        annotators=answer.annotators,
+    )
 
 
 def _say(
