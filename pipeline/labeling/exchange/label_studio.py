@@ -99,6 +99,8 @@ def read(row: Row) -> Iterator[Row]:
         }
         yield row_of(message, _who(entry.get("completed_by", "")), asks, extras)
     for entry in row.get("predictions", []):
+        if isinstance(entry, int):
+            continue  # its export names predictions by number; they came from us
         results = entry["result"]
         extras = _ours(results) or {"role": "model", "confidence": entry.get("score")}
         asks = asks_of(_chosen(results, QUESTION), extras)
