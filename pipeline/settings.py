@@ -152,6 +152,10 @@ class Label(Section):
     machines: Literal["where_alone", "always", "never"] = "where_alone"
     """When rules, language models and models have a say: only on messages that no person has
     annotated, always (as one more annotator each, all rules together as one), or never."""
+    held_out: Literal["people", "anyone"] = "people"
+    """Whose labels validation and test rest on. people: messages that only machines have labelled
+    are for training, and those of a group that is held out are left out; anyone: no difference is
+    made, so that a report may measure a model against a rule's or another model's mistakes."""
     log: Path | None = None
     """The log that rules, models and people write to; null: data/annotations/NAME.jsonl."""
     codebook: Path = Path("data/CODEBOOK.md")
