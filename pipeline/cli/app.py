@@ -12,6 +12,7 @@ from pipeline.cli import (
     check,
     compare,
     evaluate,
+    explain,
     gate,
     ingest,
     label,
@@ -92,6 +93,7 @@ for module in (
     compare,
     gate,
     predict,
+    explain,
     settings,
 ):
     module.register(app)
