@@ -9,8 +9,8 @@ import torch
 from sklearn.metrics import f1_score
 from transformers import PreTrainedModel
 
-from pipeline.records import NONE
 from pipeline.inference.encoding import batches, pad
+from pipeline.records import NONE
 from pipeline.training.calibrate import DEFAULT_THRESHOLD, Array, best_thresholds, fit
 from pipeline.training.export import fold
 from pipeline.training.finetune import Examples
