@@ -13,6 +13,9 @@ from pipeline.errors import ModelFolderError
 
 Ids = NDArray[np.int64]
 
+CHARACTERS_PER_TOKEN = 400
+"""Of a text longer than this many for each token that is read, the rest is not even looked at."""
+
 
 class Encoder:
     """Turns texts into token ids with the tokenizer of a model folder."""
@@ -31,17 +34,21 @@ class Encoder:
             ) from None
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length)
+        self._most = max_length * CHARACTERS_PER_TOKEN
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids per text, special tokens included, at most `max_length` each."""
-        return [encoded.ids for encoded in self._tokenizer.encode_batch_fast(list(texts))]
+        return [encoded.ids for encoded in self._tokenizer.encode_batch_fast(self._cut(texts))]
 
     def read_until(self, texts: Sequence[str]) -> list[int]:
         """Per text, how many of its characters are read before it is cut at `max_length`."""
         return [
             max((end for _, end in encoded.offsets), default=0)
-            for encoded in self._tokenizer.encode_batch(list(texts))
+            for encoded in self._tokenizer.encode_batch(self._cut(texts))
         ]
+
+    def _cut(self, texts: Sequence[str]) -> list[str]:
+        return [text[: self._most] for text in texts]
 
 
 def pad(ids: Sequence[Sequence[int]], pad_id: int = 0) -> tuple[Ids, Ids]:
