@@ -19,7 +19,6 @@ from pipeline.inference.folder import (
     CONTRACT,
     FORMAT,
     ONNX,
-    ONNX_INT8,
     CleaningFacts,
     Contract,
     TaskFacts,
@@ -146,23 +145,6 @@ def _fuse(plain: Path, path: Path, config: Any) -> None:
         use_gpu=False,
     )
     fused.save_model_to_file(str(path))
-
-
-def quantize(folder: Path) -> None:
-    """Write ``onnx/model_quantized.onnx``: 8-bit weights per channel, 8-bit products.
-
-    How activations are scaled is measured on each batch (dynamic quantisation).
-    """
-    import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    quantize_dynamic(
-        folder / ONNX,
-        folder / ONNX_INT8,
-        per_channel=True,
-        weight_type=QuantType.QInt8,
-        extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
-    )
 
 
 def _check_parity(model: PreTrainedModel, folder: Path) -> None:

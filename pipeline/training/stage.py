@@ -90,7 +90,7 @@ def _train(
     progress.note("Writing the model folder and the ONNX graph.")
     write_folder(folder, model, base, settings, thresholds)
     quick = {
-        **write_int8(folder, held_out, progress),
+        **write_int8(folder, _texts(everything), held_out, progress),
         **write_student(folder, _texts(everything), held_out, progress),
     }
 
