@@ -112,9 +112,8 @@ def _smooth(
         tensor.CopyFrom(numpy_helper.from_array(values * factor[:, None], tensor.name))
         name = f"{layer.name or layer.output[0]}/smoothed"
         model.graph.initializer.append(numpy_helper.from_array(1 / factor, f"{name}/factor"))
-        before[id(layer)] = helper.make_node(
-            "Mul", [layer.input[0], f"{name}/factor"], [name], name
-        )
+        inputs = [layer.input[0], f"{name}/factor"]
+        before[layer.output[0]] = helper.make_node("Mul", inputs, [name], name)
         layer.input[0] = name
     nodes = []
     for node in model.graph.node:
