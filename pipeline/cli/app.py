@@ -14,6 +14,7 @@ from pipeline.cli import (
     check,
     compare,
     evaluate,
+    explain,
     gate,
     ingest,
     label,
@@ -105,6 +106,7 @@ for module in (
     compare,
     gate,
     predict,
+    explain,
     settings,
 ):
     module.register(app)
