@@ -87,7 +87,7 @@ local-llm: ## Serve a tiny real model on port 8801 for `outreach label llm`
 
 lock: ## Resolve requirements.lock anew from pyproject.toml (needs uv)
 	@echo "$(TORCH)" | uv pip compile pyproject.toml --constraints - --universal \
-		--extra train --extra label --extra dev \
+		--extra train --extra label --extra serve --extra dev \
 		--python-version 3.11 --generate-hashes --no-emit-package torch --quiet \
 		--custom-compile-command "make lock" --output-file requirements.lock
 

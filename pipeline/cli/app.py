@@ -12,11 +12,13 @@ from pipeline.cli import (
     check,
     compare,
     evaluate,
+    export,
     gate,
     ingest,
     label,
     predict,
     run,
+    serve,
     settings,
     train,
 )
@@ -92,6 +94,8 @@ for module in (
     compare,
     gate,
     predict,
+    serve,
+    export,
     settings,
 ):
     module.register(app)

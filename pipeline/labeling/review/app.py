@@ -9,13 +9,12 @@ from typing import Annotated
 
 from fastapi import Depends, FastAPI, Form, Request
 from fastapi.responses import RedirectResponse, Response
-from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from pipeline.labeling.review.pages import Pages, Suggest, filled
 from pipeline.labeling.review.session import Session
-from pipeline.web import LOCAL, Guard
+from pipeline.web import LOCAL, Guard, mount_static
 
 NAME = re.compile(r"[\w][\w .@-]{0,39}")
 """Names of people; without a colon, so that nobody passes for a rule or a model."""
@@ -41,8 +40,7 @@ def create_app(
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     page = Pages(session, suggest)
-    static = Path(__file__).parent / "static"
-    app.mount("/static", StaticFiles(directory=static), name="static")
+    mount_static(app, Path(__file__).parent / "static")
     app.add_middleware(
         Guard, token=token, refuse=lambda words, status, _path: page.problem(words, status)
     )

@@ -10,12 +10,14 @@ import secrets
 import socket
 from collections.abc import Callable, Sequence
 from http.cookies import SimpleCookie
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:  # the web libraries are extras
+    from starlette.applications import Starlette
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
     from uvicorn import Server
@@ -107,6 +109,15 @@ class Guard:
         response = RedirectResponse("/", 303)
         response.set_cookie(TOKEN_COOKIE, self._token.decode(), httponly=True, samesite="strict")
         return response
+
+
+def mount_static(app: Starlette, folder: Path) -> None:
+    """Serve an application's own style sheets and scripts, and those that all of them share."""
+    from starlette.staticfiles import StaticFiles
+
+    shared = Path(__file__).parent / "static"
+    app.mount(f"{STATIC}shared", StaticFiles(directory=shared), name="shared")
+    app.mount(STATIC.rstrip("/"), StaticFiles(directory=folder), name="static")
 
 
 _RAW_HEADERS = [(k.lower().encode(), v.encode()) for k, v in HEADERS.items()]
