@@ -39,23 +39,30 @@ def export(folder: Path, output: Path) -> list[Path]:
     read_contract(folder)
     check_files(folder, recorded_files(folder))
     try:
-        if output.suffix == ".zip":
-            with tempfile.TemporaryDirectory() as scratch:
-                copied = _copy(folder, Path(scratch))
-                with atomic_path(output) as temporary:
-                    _zip(Path(scratch), copied, folder.name, temporary)
-            return copied
-        if output.exists() and any(output.iterdir()):
-            raise InputError(f"{output}: expected a new or empty folder, or a name ending in .zip.")
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as scratch:
-            copied = _copy(folder, Path(scratch) / "whole")
-            if output.exists():
-                output.rmdir()
-            (Path(scratch) / "whole").replace(output)
-        return copied
+        return (_to_zip if output.suffix == ".zip" else _to_folder)(folder, output)
     except OSError as error:
         raise InputError(f"{output}: cannot be written ({error.strerror or error}).") from None
+
+
+def _to_zip(folder: Path, output: Path) -> list[Path]:
+    with tempfile.TemporaryDirectory() as scratch:
+        copied = _copy(folder, Path(scratch))
+        with atomic_path(output) as temporary:
+            _zip(Path(scratch), copied, folder.name, temporary)
+    return copied
+
+
+def _to_folder(folder: Path, output: Path) -> list[Path]:
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise InputError(f"{output}: expected a new or empty folder, or a name ending in .zip.")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as scratch:
+        whole = Path(scratch) / "whole"
+        copied = _copy(folder, whole)
+        if output.exists():
+            output.rmdir()
+        whole.replace(output)
+    return copied
 
 
 def _copy(folder: Path, to: Path) -> list[Path]:
