@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pipeline.errors import PipelineError
+from pipeline.records import UNSURE
 
 if TYPE_CHECKING:
     from pipeline.inference.classifier import Classifier
@@ -94,7 +95,10 @@ class AsyncClassifier:
         await self.close()
 
     async def predict(
-        self, texts: Sequence[str], ids: Sequence[str] | None = None
+        self,
+        texts: Sequence[str],
+        ids: Sequence[str] | None = None,
+        min_confidence: float = 0.0,
     ) -> list[Prediction]:
         """What each text asks for, in order; like `Classifier.predict`.
 
@@ -113,7 +117,10 @@ class AsyncClassifier:
         job = _Job(texts, names, asyncio.get_running_loop().create_future())
         self.waiting += len(texts)
         self._jobs.put_nowait(job)
-        return await job.answer
+        return [
+            p if p.confidence >= min_confidence else replace(p, primary=UNSURE, asks=())
+            for p in await job.answer
+        ]
 
     async def explain(self, texts: Sequence[str]) -> list[Explanation]:
         """Why: like `Classifier.explain`."""
@@ -146,27 +153,28 @@ class AsyncClassifier:
             while sum(len(j.texts) for j in batch) < self._max_batch and not self._jobs.empty():
                 following = self._jobs.get_nowait()
                 if following is None:  # closed: nobody comes after it
-                    await self._answer(batch)
-                    return
+                    self._jobs.put_nowait(None)
+                    break
                 batch.append(following)
-            await self._answer(batch)
+            self.waiting -= sum(len(job.texts) for job in batch)
+            wanted = [job for job in batch if not job.answer.cancelled()]
+            if wanted:
+                await self._answer(wanted)
 
     async def _answer(self, batch: Sequence[_Job]) -> None:
-        self.waiting -= sum(len(job.texts) for job in batch)
-        wanted = [job for job in batch if not job.answer.cancelled()]
-        texts = [text for job in wanted for text in job.texts]
-        ids = [name for job in wanted for name in job.ids]
-        if not texts:
-            return
+        texts = [text for job in batch for text in job.texts]
+        ids = [name for job in batch for name in job.ids]
         self._on_batch(len(texts))
         try:
             answers = iter(await self.run(self.classifier.predict, texts, ids))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the callers must hear of it
-            for job in wanted:
-                if not job.answer.done():
-                    job.answer.set_exception(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, its caller must hear of it
+            if len(batch) > 1:  # and the others must not
+                for job in batch:
+                    await self._answer([job])
+            elif not batch[0].answer.done():
+                batch[0].answer.set_exception(error)
             return
-        for job in wanted:
+        for job in batch:
             own = [next(answers) for _ in job.texts]
             if not job.answer.done():
                 job.answer.set_result(own)
