@@ -36,6 +36,13 @@ class Encoder:
         """Token ids per text, special tokens included, at most `max_length` each."""
         return [encoded.ids for encoded in self._tokenizer.encode_batch_fast(list(texts))]
 
+    def read_until(self, texts: Sequence[str]) -> list[int]:
+        """Per text, how many of its characters are read before it is cut at `max_length`."""
+        return [
+            max((end for _, end in encoded.offsets), default=0)
+            for encoded in self._tokenizer.encode_batch(list(texts))
+        ]
+
 
 def pad(ids: Sequence[Sequence[int]], pad_id: int = 0) -> tuple[Ids, Ids]:
     """Token ids and attention mask, both of shape (batch, longest)."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,14 @@ from pipeline import __version__
 from pipeline.errors import DataError, PipelineError
 from pipeline.inference.backends import OnnxBackend
 from pipeline.inference.encoding import pad
-from pipeline.inference.folder import CONTRACT, FORMAT, ONNX, Contract
+from pipeline.inference.folder import (
+    CONTRACT,
+    FORMAT,
+    ONNX,
+    CleaningFacts,
+    Contract,
+    TaskFacts,
+)
 from pipeline.settings import Settings
 from pipeline.training.calibrate import Array, Calibration
 
@@ -61,14 +67,12 @@ def write_folder(
     contract = Contract(
         format=FORMAT,
         version=__version__,
-        task=settings.task,
+        task=TaskFacts(settings.task.labels, settings.task.multi_label),
         thresholds=tuple(float(t) for t in thresholds),
         max_length=settings.training.max_length,
-        cleaning=settings.ingest.cleaning,
+        cleaning=CleaningFacts(**settings.ingest.cleaning.model_dump()),
     )
-    (folder / CONTRACT).write_text(
-        json.dumps(contract.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8"
-    )
+    (folder / CONTRACT).write_text(contract.to_json(), encoding="utf-8")
     export_onnx(model, folder)
 
 

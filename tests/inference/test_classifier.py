@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import pipeline
-from pipeline.inference.classifier import asks_of, primary_of
+from pipeline.inference.classifier import decide
 from pipeline.inference.encoding import batches, pad
 from pipeline.records import Prediction
 from pipeline.settings import Settings
@@ -67,14 +67,19 @@ def test_odd_texts_are_answered(clf: pipeline.Classifier) -> None:
 
 def test_asks_follow_the_thresholds() -> None:
     thresholds = np.array([0.5, 0.8, 0.2])
-    asks = asks_of(np.array([0.4, 0.9, 0.3]), LABELS, thresholds)
-    assert asks == ("influence", "job_lead")
-    assert primary_of(np.array([0.4, 0.9, 0.3]), asks, LABELS) == "influence"
+    rows = np.array([[0.4, 0.9, 0.3], [0.4, 0.7, 0.1], [0.5, 0.8, 0.8]])
+    assert decide(rows, LABELS, thresholds) == [
+        ("influence", ("influence", "job_lead")),
+        ("none", ()),
+        ("influence", ("information", "influence", "job_lead")),  # on a tie, the first
+    ]
 
 
 def test_a_single_label_task_always_has_one_answer() -> None:
-    row = np.array([0.2, 0.5, 0.3])
-    assert asks_of(row, LABELS, np.full(3, 0.9), multi_label=False) == ("influence",)
+    row = np.array([[0.2, 0.5, 0.3]])
+    assert decide(row, LABELS, np.full(3, 0.9), multi_label=False) == [
+        ("influence", ("influence",))
+    ]
 
 
 def test_padding_keeps_every_token() -> None:
