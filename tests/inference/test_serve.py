@@ -1,13 +1,12 @@
 """The server without a browser: answers, refusals, limits, metrics, and nothing said of a text."""
 
-import contextlib
+import json
 import logging
-import os
 import re
 import signal
+import socket
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,7 +17,6 @@ from pipeline.errors import InputError
 from pipeline.settings import Settings
 
 testclient = pytest.importorskip("fastapi.testclient")
-httpx = pytest.importorskip("httpx")
 
 ASKING = "Hello, could you introduce me to the museum? It rained all week."
 QUOTED = f"{ASKING}\n\nOn Mon, 3 Mar 2025 at 09:12, Joss wrote:\n> are you hiring in the clinic?\n"
@@ -79,8 +77,6 @@ def test_little_confidence_is_unsure(clf: pipeline.Classifier) -> None:
 def test_a_wrong_body_is_explained_and_never_repeated(
     clf: pipeline.Classifier, body: object, words: str
 ) -> None:
-    import json
-
     with client(clf) as server:
         headers = {"content-type": "application/json"}
         answer = server.post("/predict", content=json.dumps(body), headers=headers)
@@ -109,7 +105,7 @@ def test_bodies_have_a_limit_with_and_without_a_length(clf: pipeline.Classifier)
         form = server.post("/", data={"text": "x" * 3000})
         assert post(server, "/predict", "are you hiring?").status_code == 200
     assert [a.status_code for a in (large, streamed, form)] == [413, 413, 413]
-    assert large.json()["detail"]
+    assert large.text == "Content Too Large"
 
 
 def test_who_asks_too_often_is_told_when_to_come_again(clf: pipeline.Classifier) -> None:
@@ -223,36 +219,36 @@ def test_openapi_says_what_is_there(clf: pipeline.Classifier) -> None:
 def test_a_stopped_server_answers_what_has_come(trained: Settings) -> None:
     command = [sys.executable, "-m", "pipeline", "serve", "--port", "0"]
     command += ["--model", str(trained.model_dir)]
-    environment = {**os.environ, "COLUMNS": "200"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
-    try:
-        assert process.stderr is not None
-        address = re.search(r"http://[\d.:]+", process.stderr.readline())[0]
-        until = time.monotonic() + 30
-        while time.monotonic() < until:
-            with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"{address}/health").status_code == 200:
-                    break
+    body = json.dumps({"messages": [{"text": ASKING}] * 50}).encode()
+    head = (
+        "POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
+    )
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            port = int(re.search(r"127\.0\.0\.1:(\d+)", process.stderr.readline())[1])
+            with connected(port) as stream:
+                stream.sendall(head.encode())
+                assert b"100 Continue" in stream.recv(1000), "the request is under way"
+                process.send_signal(signal.SIGTERM)
+                time.sleep(0.5)
+                stream.sendall(body)
+                answer = b"".join(iter(lambda: stream.recv(1 << 16), b""))
+            assert answer.startswith(b"HTTP/1.1 200")
+            assert answer.count(b'"primary":"influence"') == 50
+            assert process.wait(30) == 0
+            assert "every request that had come was answered" in process.stderr.read()
+        finally:
+            process.kill()
+
+
+def connected(port: int) -> socket.socket:
+    """A connection to a server that is starting."""
+    until = time.monotonic() + 60
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=60)
+        except ConnectionRefusedError:
+            assert time.monotonic() < until
             time.sleep(0.1)
-        codes: list[int] = []
-        asked = {"messages": [{"text": f"{ASKING} No {i}."} for i in range(256)]}
-        asking = [
-            threading.Thread(
-                target=lambda: codes.append(
-                    httpx.post(f"{address}/predict", json=asked, timeout=60).status_code
-                )
-            )
-            for _ in range(4)
-        ]
-        for thread in asking:
-            thread.start()
-        time.sleep(0.3)
-        process.send_signal(signal.SIGTERM)
-        for thread in asking:
-            thread.join(60)
-        assert codes == [200] * 4
-        assert process.wait(30) == 0
-        assert "every request that had come was answered" in process.stderr.read()
-    finally:
-        process.kill()
-        process.wait()

@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from pipeline import __version__
@@ -38,7 +39,7 @@ _DESCRIPTION = (
 )
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"model": shapes.Problem, "description": "Not JSON, or not HTTP as it should be."},
-    413: {"model": shapes.Problem, "description": "The body is too large."},
+    413: {"description": "The body is too large.", "content": {"text/plain": {}}},
     422: {"model": shapes.Problem, "description": "The body is not what this path takes."},
     429: {"model": shapes.Problem, "description": "Too many requests from this address."},
     503: {"model": shapes.Problem, "description": "Too many messages wait, or it is stopping."},
@@ -80,7 +81,6 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        max_body_size=max_body,
         dependencies=[Security(HTTPBearer(auto_error=False))] if token else [],
         responses=_STRANGER if token else {},
     )
@@ -89,6 +89,7 @@ def create_app(
     _handle_errors(app)
     _add_api(app, answering, meters)
     _add_page(app, answering, meters, pages)
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=max_body)
     if rate:
         app.add_middleware(RateLimit, per_minute=rate)
     app.add_middleware(Guard, token=token, refuse=pages.refusal, open_paths=(STATIC, "/health"))
