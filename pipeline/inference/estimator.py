@@ -66,6 +66,8 @@ class OutreachClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             ModelFolderError: the model cannot be loaded.
         """
         texts = _texts(X)
+        if not texts:
+            raise ValueError("expected at least one text, found 0 samples.")
         self.model_ = load(self.model, self.backend)
         if y is None:
             self.head_ = None
