@@ -25,7 +25,7 @@ def local_folder(path_or_id: str | Path) -> Path:
     """
     given = str(path_or_id)
     folder = Path(path_or_id)
-    if folder.exists() or isinstance(path_or_id, Path):
+    if folder.exists():
         return folder
     found = _HUB_ID.fullmatch(given)
     if found is None:
