@@ -13,6 +13,7 @@ from pipeline.cli import (
     compare,
     evaluate,
     export,
+    explain,
     gate,
     ingest,
     label,
@@ -96,6 +97,7 @@ for module in (
     predict,
     serve,
     export,
+    explain,
     settings,
 ):
     module.register(app)

@@ -50,6 +50,7 @@ class Classifier:
         cleaning: how messages are prepared before they are scored. `predict` takes texts as they
             are; `pipeline.inference.stream.predict_stream` prepares messages first.
         version: the version of outreach-intent that trained it.
+        encode: texts to token ids, cut at what the model reads.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Classifier:
         self.cleaning = contract.cleaning
         self.version = contract.version
         self.thresholds: Floats = np.array(contract.thresholds)
-        self._encode = Encoder(folder / TOKENIZER, contract.max_length)
+        self.encode = Encoder(folder / TOKENIZER, contract.max_length)
         if speed != "best":
             _ = self._student
         if speed != "fast":
@@ -123,8 +124,8 @@ class Classifier:
             raise TypeError("expected a list of texts, found one text; put it in a list")
         texts = list(texts)
         if self.speed == "best":
-            return self._network(self._encode(texts))
-        encoded = self._encode(texts)
+            return self._network(self.encode(texts))
+        encoded = self.encode(texts)
         logits = self._student.logits(encoded)
         if self.speed == "balanced" and texts:
             doubtful = np.flatnonzero(
@@ -182,7 +183,7 @@ class Classifier:
         from pipeline.inference.explain import explain
 
         texts = list(texts)
-        read = self._encode.read_until(texts)
+        read = self.encode.read_until(texts)
         return explain(self.predict_proba, self.predict(texts), texts, read, words=words)
 
 

@@ -69,13 +69,14 @@ def _train(
     from pipeline.training.balance import thin_none
     from pipeline.training.base import resolve_base
     from pipeline.training.card import write_card
+    from pipeline.training.compress import write_int8, write_student
     from pipeline.training.export import write_folder
     from pipeline.training.finetune import finetune
     from pipeline.training.measure import calibrated
     from pipeline.training.reference import TfidfReference
 
     base = resolve_base(settings.training)
-    messages = read_records(train_file, LabelledMessage)
+    everything = messages = read_records(train_file, LabelledMessage)
     if settings.task.multi_label:
         messages = thin_none(messages, settings.training.none_share, settings.seed)
     held_out = read_records(validation_file, LabelledMessage)
@@ -88,6 +89,10 @@ def _train(
     model, thresholds, scores = calibrated(model, held_out_examples, settings.task.multi_label)
     progress.note("Writing the model folder and the ONNX graph.")
     write_folder(folder, model, base, settings, thresholds)
+    quick = {
+        **write_int8(folder, held_out, progress),
+        **write_student(folder, _texts(everything), held_out, progress),
+    }
 
     reference = TfidfReference.fit(_texts(messages), examples.targets, settings.task.multi_label)
     reference.save(folder / REFERENCE)
@@ -100,7 +105,7 @@ def _train(
     if (work / "runs").exists():
         shutil.move(work / "runs", folder / "runs")
     shutil.rmtree(work)
-    return {**counts, "validation_macro_f1": round(sum(scores) / len(scores), 4)}
+    return {**counts, **quick, "validation_macro_f1": round(sum(scores) / len(scores), 4)}
 
 
 def _texts(messages: list[LabelledMessage]) -> list[str]:
