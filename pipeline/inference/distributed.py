@@ -14,9 +14,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, PipelineError
 from pipeline.inference.folder import CONTRACT, ONNX
-from pipeline.inference.stream import as_row, predict_stream, write_jsonl
+from pipeline.inference.sinks import JsonLines
+from pipeline.inference.stream import Answered, as_row, predict_stream
 from pipeline.ingestion.slices import Slice, cut, tables_in
 from pipeline.progress import SILENT, Progress
 from pipeline.records import Rejection
@@ -93,6 +94,8 @@ def predict_on_ray(
             answered += receipt["answered"]
             rejected += receipt["rejected"]
             task.advance()
+    for left in output.rglob(".*.tmp"):  # by workers that died
+        left.unlink(missing_ok=True)
     seconds = time.perf_counter() - started
     return Totals(len(shards), len(shards) - len(todo), answered, rejected, seconds)
 
@@ -168,15 +171,14 @@ def _ray() -> Any:
     import logging
     import os
 
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(logging_level=logging.ERROR)
-    else:  # only receipts go through the object store
-        ray.init(
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-            include_dashboard=False,
-            object_store_memory=100_000_000,
-        )
+    # Only receipts go through the object store of a machine of our own.
+    own = {"log_to_driver": False, "include_dashboard": False, "object_store_memory": 100_000_000}
+    try:
+        ray.init(logging_level=logging.ERROR, **({} if os.environ.get("RAY_ADDRESS") else own))
+    except Exception as error:  # whatever Ray raises
+        raise PipelineError(
+            f"Ray could not be reached or started: {' '.join(str(error).split())[:300]}"
+        ) from None
     return ray
 
 
@@ -201,23 +203,25 @@ class ShardWorker:
     def answer(self, slice_: Slice, name: str) -> tuple[int, int]:
         """Write a slice's answers; returns how many were answered and how many rejected."""
         refused: list[Rejection] = []
-        rows = []
-        for entry in predict_stream(self._classifier, slice_.read(self._columns)):
+        found: list[Answered] = []
+        records = slice_.read(self._columns)
+        for entry in predict_stream(self._classifier, records, self._job.min_confidence):
             if isinstance(entry, Rejection):
                 refused.append(entry)
             else:
-                rows.append(as_row(entry))
+                found.append(entry)
         if refused:
             with atomic_path(self._output / REJECTED / f"{name}.jsonl") as temporary:
                 lines = (json.dumps(r.to_row(), ensure_ascii=False) + "\n" for r in refused)
                 temporary.write_text("".join(lines), encoding="utf-8")
         with atomic_path(self._output / name) as temporary:  # last: it means that all is done
             if slice_.is_parquet:
-                _write_parquet(rows, slice_.schema(), self._classifier.labels, temporary)
+                labels = self._classifier.labels
+                _write_parquet(map(as_row, found), slice_.schema(), labels, temporary)
             else:
-                with temporary.open("w", encoding="utf-8") as stream:
-                    write_jsonl(rows, stream)
-        return len(rows), len(refused)
+                with temporary.open("wb") as stream:
+                    JsonLines(stream).write(found)
+        return len(found), len(refused)
 
 
 def _write_parquet(

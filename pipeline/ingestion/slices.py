@@ -59,7 +59,13 @@ class Slice:
     def _jsonl(self, place: Place, columns: Columns) -> Iterator[Incoming | Rejection]:
         with Path(self.path).open("rb") as file:
             file.seek(self.start)
-            yield from read_jsonl(io.BytesIO(file.read(self.stop - self.start)), place, columns)
+            data = file.read(self.stop - self.start)
+            is_whole = self.start == 0 and not file.read(1)
+        try:
+            yield from read_jsonl(io.BytesIO(data), place, columns)
+        except InputError:  # no record has the text column: that others have it is well possible
+            if is_whole:
+                raise
 
     def _parquet(self, place: Place, columns: Columns) -> Iterator[Incoming | Rejection]:
         import pyarrow as pa

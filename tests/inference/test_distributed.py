@@ -78,7 +78,9 @@ def test_a_worker_gives_the_answers_of_a_single_machine(
             worker.answer(piece, f"{number}-{part:03}{path.suffix}")
     assert _comparable(rows_of(tmp_path / "out")) == _comparable(_alone(folder, trained, tmp_path))
     refused = (tmp_path / "out" / "_rejected").rglob("*.jsonl")
-    reasons = [json.loads(line)["reason"] for path in refused for line in path.open()]
+    reasons = [
+        json.loads(line)["reason"] for path in refused for line in path.read_text().splitlines()
+    ]
     assert sorted(reasons) == ["empty_text", "empty_text", "not_json"]
 
 
