@@ -175,7 +175,7 @@ def _ray() -> Any:
     own = {"log_to_driver": False, "include_dashboard": False, "object_store_memory": 100_000_000}
     try:
         ray.init(logging_level=logging.ERROR, **({} if os.environ.get("RAY_ADDRESS") else own))
-    except Exception as error:  # whatever Ray raises
+    except Exception as error:  # noqa: BLE001 - Ray raises anything
         raise PipelineError(
             f"Ray could not be reached or started: {' '.join(str(error).split())[:300]}"
         ) from None
