@@ -15,7 +15,7 @@ export TEXT  # as an environment variable, so that no quote in it can reach the 
 
 .DEFAULT_GOAL := help
 .PHONY: help install train quick ingest label evaluate check gate predict test test-all lint typecheck bench \
-	bench-ingestion local-llm lock clean distclean
+	bench-ingestion test-cluster browser-example serve local-llm lock clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,11 +58,27 @@ predict: $(STAMP) ## What does TEXT="…" ask for?
 	@test -n "$$TEXT" || { echo 'usage: make predict TEXT="Could you introduce me to …?"'; exit 2; }
 	@$(OUTREACH) predict "$$TEXT"
 
+serve: $(STAMP) ## Serve the trained model: an API and a page on port 8000
+	@$(OUTREACH) serve
+
+browser-example: examples/browser/node_modules ## The model in a web page, without a server behind it (needs npm)
+	@echo "http://localhost:8080/examples/browser/"
+	@$(PYTHON) -m http.server 8080 --bind 127.0.0.1
+
+examples/browser/node_modules: examples/browser/package.json
+	@cd examples/browser && npm install --no-package-lock --no-audit --no-fund --ignore-scripts
+	@touch $@
+
 test: $(STAMP) ## Run the tests (offline, a few minutes)
 	@$(BIN)/python -m pytest -n 2
 
 test-all: $(STAMP) ## Run the slow tests too
 	@$(BIN)/python -m pytest -n 2 -m "slow or not slow"
+
+test-cluster: $(STAMP) ## Install Ray, PySpark and schemathesis into .venv and run their tests (Spark needs Java)
+	@$(BIN)/python -m pip install --quiet "ray[data]>=2.55" "pyspark>=4" "pandas>=2.3" "schemathesis>=4.30"
+	@$(BIN)/python -m pytest -p no:schemathesis -m slow tests/inference/test_distributed.py \
+		tests/inference/test_spark.py tests/inference/test_serve_schema.py
 
 lint: $(STAMP) ## Check style and formatting (ruff)
 	@$(BIN)/ruff check .
