@@ -94,7 +94,7 @@ class Guard:
         if not self._token or path.startswith(self._open):
             return None
         query = parse_qs(scope["query_string"].decode("latin-1"))
-        if self._is_token(query.get("token", [""])[0]):
+        if scope["method"] == "GET" and self._is_token(query.get("token", [""])[0]):
             return self._remembered()
         if self._is_token(_bearer(headers)) or self._is_token(_cookie(headers)):
             return None

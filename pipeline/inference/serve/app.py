@@ -81,13 +81,11 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        dependencies=[Security(HTTPBearer(auto_error=False))] if token else [],
-        responses=_STRANGER if token else {},
     )
     mount_static(app, Path(__file__).parent / "static")
     pages = Pages(classifier)
     _handle_errors(app)
-    _add_api(app, answering, meters)
+    _add_api(app, answering, meters, has_token=bool(token))
     _add_page(app, answering, meters, pages)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=max_body)
     if rate:
@@ -115,10 +113,13 @@ def _handle_errors(app: FastAPI) -> None:
         return JSONResponse({"detail": str(error)}, 503, {"Retry-After": "1"})
 
 
-def _add_api(app: FastAPI, answering: AsyncClassifier, meters: Meters) -> None:
+def _add_api(app: FastAPI, answering: AsyncClassifier, meters: Meters, *, has_token: bool) -> None:
     classifier = answering.classifier
+    # `Guard` asks for the token; this tells OpenAPI of it.
+    guarded = [Security(HTTPBearer(auto_error=False))] if has_token else []
+    stranger = _STRANGER if has_token else {}
 
-    @app.post("/predict", responses=_PROBLEMS)
+    @app.post("/predict", responses=_PROBLEMS | stranger, dependencies=guarded)
     async def predict(asked: shapes.PredictIn) -> shapes.PredictOut:
         """Tell what each message asks for."""
         ids, texts = await asyncio.to_thread(_read, classifier, asked.messages)
@@ -126,7 +127,7 @@ def _add_api(app: FastAPI, answering: AsyncClassifier, meters: Meters) -> None:
         meters.count(found)
         return shapes.PredictOut(predictions=[shapes.PredictionOut.of(p) for p in found])
 
-    @app.post("/explain", responses=_PROBLEMS)
+    @app.post("/explain", responses=_PROBLEMS | stranger, dependencies=guarded)
     async def explain(asked: shapes.ExplainIn) -> shapes.ExplainOut:
         """Tell what each message asks for, and which sentence and words make it so."""
         ids, texts = await asyncio.to_thread(_read, classifier, asked.messages)
@@ -149,7 +150,12 @@ def _add_api(app: FastAPI, answering: AsyncClassifier, meters: Meters) -> None:
             waiting=answering.waiting,
         )
 
-    @app.get("/metrics", response_class=PlainTextResponse)
+    @app.get(
+        "/metrics",
+        response_class=PlainTextResponse,
+        responses=stranger,
+        dependencies=guarded,
+    )
     async def metrics() -> PlainTextResponse:
         """Counters for Prometheus."""
         return PlainTextResponse(meters.page(), media_type="text/plain; version=0.0.4")
@@ -166,6 +172,9 @@ def _add_page(app: FastAPI, answering: AsyncClassifier, meters: Meters, pages: P
     ) -> Response:
         if not text.strip():
             return pages.form(subject, text, problem="Paste a message first.", status=422)
+        if len(text) > shapes.MAX_EXPLAINED_TEXT:
+            words = f"That is too long for this page: {len(text):,} characters of at most "
+            return pages.form(problem=f"{words}{shapes.MAX_EXPLAINED_TEXT:,}.", status=422)
         given = [shapes.MessageIn(text=text, subject=subject)]
         _, texts = await asyncio.to_thread(_read, answering.classifier, given)
         (explanation,) = await answering.explain(texts)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 MAX_MESSAGES = 256
 MAX_EXPLAINED = 16
+MAX_EXPLAINED_TEXT = 20_000
+"""Characters; an explanation scores some hundred variants of a text."""
 
 Score = Annotated[float, Field(ge=0, le=1)]
 
@@ -28,6 +30,14 @@ class MessageIn(_Shape):
     id: Annotated[
         str, Field(max_length=200, description="Comes back in the answer; else the position.")
     ] = ""
+
+
+class ExplainedIn(MessageIn):
+    """A message that is to be explained."""
+
+    text: Annotated[
+        str, Field(min_length=1, max_length=MAX_EXPLAINED_TEXT, description="The body.")
+    ]
 
 
 class PredictIn(_Shape):
@@ -52,7 +62,7 @@ class ExplainIn(_Shape):
             "examples": [{"messages": [{"text": "Hello! Could you introduce me to your editor?"}]}]
         }
     )
-    messages: Annotated[list[MessageIn], Field(min_length=1, max_length=MAX_EXPLAINED)]
+    messages: Annotated[list[ExplainedIn], Field(min_length=1, max_length=MAX_EXPLAINED)]
 
 
 class PredictionOut(_Shape):
