@@ -44,11 +44,13 @@ def _fetched(name: str, commit: str) -> Path:
 
     try:
         return Path(snapshot_download(name, revision=commit, allow_patterns=list(FILES)))
-    except LocalEntryNotFoundError:
-        reason = "it is not on this machine and the hub cannot be reached"
-    except HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else "an error"
-        reason = f"the hub answered {status}: no such model or commit, or it is private"
+    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
+        answer = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
+        reason = (
+            f"the hub answered {answer.status_code}: no such model or commit, or it is private"
+            if answer is not None
+            else "it is not on this machine and the hub cannot be reached"
+        )
     except OSError as error:
         reason = f"{type(error).__name__} while fetching"
     raise ModelFolderError(f"{name}@{commit}: {reason}.")

@@ -36,13 +36,20 @@ class Hub(BaseHTTPRequestHandler):
 
     def do_GET(self, body: bool = True) -> None:
         path = self.path.partition("?")[0]
-        listing = f"/api/models/someone/asks/revision/{COMMIT}"
+        listing = f"/api/models/someone/asks/tree/{COMMIT}"
         files = f"/someone/asks/resolve/{COMMIT}/"
         name = path.removeprefix(files)
         if path == listing:
-            names = [p for p in self.folder.rglob("*") if p.is_file()]
-            siblings = [{"rfilename": p.relative_to(self.folder).as_posix()} for p in names]
-            found = {"id": "someone/asks", "sha": COMMIT, "siblings": siblings}
+            found = [
+                {
+                    "type": "file",
+                    "path": p.relative_to(self.folder).as_posix(),
+                    "size": p.stat().st_size,
+                    "oid": hashlib.sha1(p.read_bytes()).hexdigest(),
+                }
+                for p in self.folder.rglob("*")
+                if p.is_file()
+            ]
             self.send(200, json.dumps(found).encode(), body, "application/json")
         elif path.startswith(files) and (self.folder / name).is_file():
             self.asked.append(name)
@@ -75,7 +82,10 @@ def hub(trained: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     handler = type("OneHub", (Hub,), {"folder": folder, "asked": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    address = f"http://127.0.0.1:{server.server_port}"
+    template = address + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
