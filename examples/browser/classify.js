@@ -1,6 +1,7 @@
 // The model folder that `make train` wrote, in a web page: no server, no account, no CDN.
 import { env, pipeline } from "@huggingface/transformers";
 
+env.allowLocalModels = true;
 env.allowRemoteModels = false;
 env.localModelPath = new URL("../../models/", import.meta.url).pathname;
 env.backends.onnx.wasm.wasmPaths = new URL("node_modules/onnxruntime-web/dist/", import.meta.url).href;

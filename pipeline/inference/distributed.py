@@ -8,6 +8,8 @@ file. And so a run that was stopped goes on with the shards that have no file ye
 from __future__ import annotations
 
 import json
+import logging
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -140,6 +142,7 @@ def _receipts(
     from ray.data import ActorPoolStrategy, DataContext, from_items
 
     DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     rows = [{**asdict(slice_), "name": name} for slice_, name in todo]
     room = max(1, int(ray.cluster_resources().get("CPU", 1)) // job.threads)
     size = min(workers or room, len(todo))
@@ -168,9 +171,6 @@ def _ray() -> Any:
         raise InputError(
             f"--engine ray needs the package {error.name}: pip install 'outreach-intent[ray]'"
         ) from None
-    import logging
-    import os
-
     # Only receipts go through the object store of a machine of our own.
     own = {"log_to_driver": False, "include_dashboard": False, "object_store_memory": 100_000_000}
     try:

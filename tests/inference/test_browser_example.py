@@ -60,7 +60,8 @@ def test_the_page_gives_the_scores_of_python(dtype: str, trained: Settings, tmp_
         local = (address, "data:", "blob:")
         page.on("request", lambda r: r.url.startswith(local) or elsewhere.append(r.url))
         page.goto(f"{address}examples/browser/?dtype={dtype}")
-        page.wait_for_selector("button:not([disabled])")
+        page.wait_for_selector("button:not([disabled]), #answer:not(:empty)")
+        assert page.inner_text("#answer") == "", "it says here what is wrong"
         found = []
         for text in TEXTS:
             page.fill("#text", text)
