@@ -53,7 +53,7 @@ def test_paste_and_read_the_answer_with_keys_only_at_two_widths(
             page.wait_for_selector("#answer")
             assert page.inner_text("#headline") == "It asks for influence."
             assert "introduce me to the museum?" in page.inner_text("mark")
-            assert page.evaluate("document.activeElement.id") == "answer"
+            page.wait_for_selector("#answer:focus")
             assert (
                 page.evaluate("document.documentElement.scrollWidth") <= look["viewport"]["width"]
             )
