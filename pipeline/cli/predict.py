@@ -48,6 +48,13 @@ class SpeedChoice(StrEnum):
     best = "best"
 
 
+class Engine(StrEnum):
+    """Where the work is done."""
+
+    local = "local"
+    ray = "ray"
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command()(predict)
@@ -59,6 +66,11 @@ Column = Annotated[
     typer.Option(metavar="FIELD=COLUMN", help="Where a file keeps a field; may be repeated."),
 ]
 Lines = Annotated[bool, typer.Option("--lines", help="Each line of standard input is a message.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="With ray: workers at a time.", show_default="all that have room"),
+]
+Shard = Annotated[int, typer.Option(min=1, help="With ray: records answered as one piece.")]
 Backend = Annotated[BackendChoice, typer.Option(help="What runs the network.")]
 DEFAULT_MODEL = Path("models/default")
 
@@ -106,6 +118,11 @@ def predict(
         ),
     ] = SpeedChoice.best,
     backend: Backend = BackendChoice.auto,
+    engine: Annotated[
+        Engine, typer.Option(help="ray: on a cluster, tables in and a folder of tables out.")
+    ] = Engine.local,
+    workers: Workers = None,
+    shard: Shard = 5000,
 ) -> None:
     """Tell what messages ask for.
 
@@ -126,7 +143,23 @@ def predict(
         outreach predict tasks.json --output pre-annotated.json
 
         pbpaste | outreach predict -
+
+        RAY_ADDRESS=auto outreach predict archive/ --engine ray --output answers/
     """
+    if engine is Engine.ray:
+        from pipeline.cli.cluster import predict_on_ray
+
+        predict_on_ray(
+            inputs,
+            model,
+            output,
+            columns_of(column),
+            workers,
+            shard,
+            {"backend": backend.value, "speed": speed.value},
+            min_confidence,
+        )
+        return
     from pipeline.inference.classifier import load
     from pipeline.inference.stream import predict_stream
 

@@ -155,7 +155,10 @@ def _fastest(folder: Path) -> BackendName:
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """The cores that this process may use; OMP_NUM_THREADS, which clusters set, may allow less."""
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    if allowed.isdigit() and int(allowed) > 0:
+        return int(allowed)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

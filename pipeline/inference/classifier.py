@@ -196,7 +196,8 @@ def load(
     """Load a trained model.
 
     Args:
-        folder: a model folder, such as ``models/default``.
+        folder: a model folder, such as ``models/default``, or a hub model as
+            ``OWNER/NAME@COMMIT``.
         backend: `onnx-int8` and `onnx` need no torch; `torch` runs the weights through
             transformers; `auto` takes the fastest that the folder and the machine have.
         speed: `best`, `balanced` or `fast` (see `Classifier`).
@@ -206,7 +207,9 @@ def load(
         ModelFolderError: the folder is missing, incomplete, altered, damaged or made by a newer
             version.
     """
-    return Classifier(folder, backend, speed, verify)
+    from pipeline.inference.hub import local_folder
+
+    return Classifier(local_folder(folder), backend, speed, verify)
 
 
 def probabilities(logits: Floats, multi_label: bool) -> Floats:
