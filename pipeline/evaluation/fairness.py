@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.evaluation.gold import Bools, Floats, GoldSet, Scores
 from pipeline.evaluation.intervals import Bootstrap, Figure, ratio
 from pipeline.evaluation.metrics import Figures
-from pipeline.evaluation.redact import redact
+from pipeline.evaluation.quote import quote
 from pipeline.evaluation.sentences import Score, split_sentences
 from pipeline.evaluation.swaps import Swap
 from pipeline.records import render
@@ -128,7 +128,7 @@ def _flip(gold: GoldSet, row: int, groups: list[str], primary: Any, scores: Floa
         gold.classes[primary[0]],
         gold.classes[primary[other]],
         float(np.abs(scores[other] - scores[0]).max()),
-        redact(" ".join(split_sentences(message.text)), 140),
+        quote(" ".join(split_sentences(message.text)), 140),
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.evaluation.gold import Bools, Floats, GoldSet, Scores
-from pipeline.evaluation.redact import redact
+from pipeline.evaluation.quote import quote
 from pipeline.evaluation.sentences import Score, drivers
 from pipeline.records import LabelledMessage
 
@@ -163,7 +163,7 @@ def _explain(
                 truth=_words(gold, gold.asks[row], int(gold.primary[row])),
                 said=_words(gold, scores.asks[row], int(scores.primary[row])),
                 probability=float(scores.probabilities[row, claims[row]]),
-                sentence=redact(found[i].sentence),
+                sentence=quote(found[i].sentence),
                 moved=found[i].moved,
                 cause=next(cause for cause, holds in traps.items() if holds),
             )

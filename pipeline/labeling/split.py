@@ -95,25 +95,40 @@ def split_by_time(items: Sequence[Item], shares: Mapping[str, float]) -> dict[st
 
 def group(items: Iterable[Item]) -> list[list[Item]]:
     """Items joined by shared keys, directly or through others, in order of first appearance."""
-    parent: dict[str, str] = {}
-
-    def root(key: str) -> str:
-        while parent[key] != key:
-            parent[key] = parent[parent[key]]  # halve the path as we climb
-            key = parent[key]
-        return key
-
     items = list(items)
-    for item in items:
-        own = f"id:{item.id}"
-        parent[own] = own
-        for key in item.keys:
-            parent.setdefault(key, key)
-            parent[root(own)] = root(key)
-    members: dict[str, list[Item]] = defaultdict(list)
-    for item in items:
-        members[root(f"id:{item.id}")].append(item)
+    members: dict[int, list[Item]] = defaultdict(list)
+    for item, number in zip(items, connected(item.keys for item in items), strict=True):
+        members[number].append(item)
     return list(members.values())
+
+
+def connected(keys: Iterable[Iterable[str]]) -> list[int]:
+    """Number the groups of rows that share a key, directly or through others.
+
+    Args:
+        keys: of each row; a row without any is a group of its own.
+
+    Returns:
+        per row the number of its group, in order of first appearance.
+
+    >>> connected([["a"], ["b"], [], ["a", "b"]])
+    [0, 0, 1, 0]
+    """
+    parent: list[int] = []  # the nodes of a forest: rows, and keys at the row that has them first
+    first: dict[str, int] = {}
+
+    def root(node: int) -> int:
+        while parent[node] != node:
+            parent[node] = parent[parent[node]]  # halve the path as we climb
+            node = parent[node]
+        return node
+
+    for row, own in enumerate(keys):
+        parent.append(row)
+        for key in own:
+            parent[root(row)] = root(first.setdefault(key, row))
+    numbers: dict[int, int] = {}
+    return [numbers.setdefault(root(row), len(numbers)) for row in range(len(parent))]
 
 
 def prove_disjoint(items: Iterable[Item], assigned: Mapping[str, str]) -> None:

@@ -9,7 +9,6 @@ from pipeline.evaluation.curves import certainty, risk_coverage, selective, thre
 from pipeline.evaluation.gold import GoldSet, Scores
 from pipeline.evaluation.intervals import Bootstrap
 from pipeline.evaluation.mistakes import find_mistakes
-from pipeline.evaluation.redact import redact
 from pipeline.evaluation.sentences import drivers
 from pipeline.evaluation.swaps import Swap, load_swaps
 from pipeline.evaluation.thin_line import thin_line
@@ -211,25 +210,3 @@ def test_no_mistakes_is_no_error(classifier):
     gold = GoldSet((LabelledMessage(id="a", text="Thanks."),), LABELS, multi_label=True)
     scores = _scores(gold, classifier.predict_proba(gold.texts))
     assert find_mistakes(gold, scores, classifier.predict_proba, {}).shown == []
-
-
-@pytest.mark.parametrize(
-    ("text", "gone"),
-    [
-        ("write to jane.doe@example.org now", "jane"),
-        ("see https://example.org/me?id=7", "example"),
-        ("my number is (020) 7946-0123", "7946"),
-        ("Dear Jane Doe, hello", "Doe"),
-        ("ask Jane about it", "Jane"),
-        ("I am @janedoe there", "janedoe"),
-        ("account 12345678", "1234"),
-    ],
-)
-def test_private_data_is_taken_out(text, gone):
-    assert gone not in redact(text)
-
-
-def test_redaction_leaves_the_ask_readable():
-    kept = "Could you introduce me on Monday? I would be grateful."
-    assert redact(kept) == kept
-    assert redact("word " * 100).endswith(" …")
