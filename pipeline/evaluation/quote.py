@@ -46,8 +46,13 @@ _ALONE = re.compile(
 _SUFFIXES = frozenset(("s", "t", "m", "d", "re", "ve", "ll"))
 
 
-def quote(text: str, most: int = 240) -> str:
+def quote(text: str, most: int = 240, *, end: bool = False) -> str:
     """The text without private data and probable names, in one line, cut to about `most` letters.
+
+    Args:
+        text: any text.
+        most: letters that are kept.
+        end: keep the last letters and not the first.
 
     >>> quote("Dear Ana, could ben okoro at Acme call +44 20 7946 0000 or write to a@b.org?")
     'Dear [NAME], could [NAME] at [NAME] call [PHONE] or write to [EMAIL]?'
@@ -55,7 +60,9 @@ def quote(text: str, most: int = 240) -> str:
     text = without_private_data(text, KINDS)
     text = _NUMBER.sub("[NUMBER]", _HANDLE.sub("[HANDLE]", text))
     text = " ".join(_without_names(text).split())
-    return text if len(text) <= most else text[:most].rsplit(" ", 1)[0] + " …"
+    if len(text) <= most:
+        return text
+    return f"… {text[-most:].split(' ', 1)[-1]}" if end else f"{text[:most].rsplit(' ', 1)[0]} …"
 
 
 def _without_names(text: str) -> str:

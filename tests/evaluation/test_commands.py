@@ -104,6 +104,15 @@ def test_drift_tells_new_mail_from_the_measured(settings, tmp_path, report):
     assert "Shifted: words" in page
 
 
+def test_drift_draws_from_large_sets_and_says_so(settings, tmp_path, report):
+    new = tmp_path / "new.csv"
+    new.write_text("text\n" + "".join(f"Are you hiring? {i}\n" for i in range(300)))
+    few = settings.evaluation.model_copy(update={"drift_messages": 25})
+    found = drift(settings.model_copy(update={"evaluation": few}), new, output=tmp_path / "drift")
+    assert (found.before, found.after, found.of) == (25, 25, (40, 300))
+    assert "25 new messages, drawn from 300," in (tmp_path / "drift" / "drift.html").read_text()
+
+
 def _run(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
