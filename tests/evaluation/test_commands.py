@@ -11,7 +11,7 @@ from pipeline.cli.app import app
 from pipeline.errors import DataError, InputError
 from pipeline.evaluation.compare import compare
 from pipeline.evaluation.drift import drift, stability
-from pipeline.evaluation.gate import gate
+from pipeline.evaluation.gate import gate, suggest
 from pipeline.records import Prediction
 from pipeline.settings import Evaluation, Gate
 from pipeline.store import read_records, write_records
@@ -79,6 +79,21 @@ def test_the_gate_names_what_is_not_met(report):
         gate(report, Evaluation(gate=Gate(minimum={"model.all.exactmatch": 1.0})))
     with pytest.raises(InputError, match="demand nothing"):
         gate(report, Evaluation())
+
+
+def test_suggested_demands_are_met_by_the_model_they_come_from(report, tmp_path, settings):
+    from pipeline.settings import load_settings, to_yaml
+
+    words = suggest(report, Evaluation())
+    assert "model.all.primary.macro_f1" in words
+    assert "max_flip_rate" in words
+    (tmp_path / "base.yaml").write_text(to_yaml(settings))
+    (tmp_path / "gate.yaml").write_text(f"extends: base.yaml\n{words}\n")
+    demanded = load_settings(tmp_path / "gate.yaml").evaluation
+    demands = gate(report, demanded)
+    assert len(demands) == 5
+    assert all(d.met for d in demands)
+    assert suggest(report, demanded) == words
 
 
 def test_stability_grows_with_the_shift():
