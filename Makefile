@@ -15,7 +15,7 @@ export TEXT  # as an environment variable, so that no quote in it can reach the 
 
 .DEFAULT_GOAL := help
 .PHONY: help install train quick ingest label evaluate check gate predict test test-all lint typecheck bench \
-	bench-ingestion local-llm lock clean distclean
+	bench-ingestion bench-evaluation local-llm lock clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,10 @@ bench-ingestion: $(STAMP) ## Compare cleaning and speed with libraries, and fuzz
 	@$(BIN)/python -m bench ingestion_cleaning
 	@$(BIN)/python -m bench ingestion_speed
 	@$(BIN)/python -m bench ingestion_fuzz
+
+bench-evaluation: $(STAMP) ## How many names stay in quotes; a report on 50,000 messages
+	@$(BIN)/python -m bench redaction
+	@$(BIN)/python -m bench report
 
 local-llm: ## Serve a tiny real model on port 8801 for `outreach label llm`
 	@test -x .venv-llm/bin/python || $(PYTHON) -m venv .venv-llm

@@ -18,7 +18,9 @@ from pipeline.records import LabelledMessage, render
 LONG, SHORT = 180, 15
 """Words."""
 _QUOTED = re.compile(
-    r"^\s*>|original message|forwarded by|^-{3,}|\bwrote:\s*$|^from: .+|^on .+ wrote", re.I | re.M
+    r"^\s*>|original message|forwarded by|^-{3,}|\bwrote:\s*$|^from: .+|^on .+ wrote"
+    r"|\bto ?: .{0,200}\bsubject ?:|\bcc ?: .{0,200}\bsubject ?:",  # the last two also in one line
+    re.I | re.M,
 )
 
 
