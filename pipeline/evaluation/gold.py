@@ -10,14 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import DataError
-from pipeline.labeling.split import connected
+from pipeline.labeling.split import groups_of
 from pipeline.records import NONE, LabelledMessage, render
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-GROUPING = ("thread", "pair", "template")
 
 
 @dataclass(frozen=True)
@@ -73,11 +71,7 @@ class GoldSet:
         Messages that share a thread, a pair or a template, directly or through others, are one
         group.
         """
-        keys = (
-            [f"{kind}:{value}" for kind in GROUPING if (value := getattr(message, kind))]
-            for message in self.messages
-        )
-        return np.array(connected(keys), np.int64)
+        return np.array(groups_of(self.messages), np.int64)
 
     @cached_property
     def origins(self) -> tuple[str, ...]:

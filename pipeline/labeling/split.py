@@ -14,8 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import DataError
+from pipeline.records import Message
 
 SPLITS = ("train", "validation", "test")
+
+KEPT_TOGETHER = ("pair", "thread", "template")
+"""Fields whose value makes messages belong together, whoever splits or resamples them."""
 
 
 @dataclass(frozen=True)
@@ -97,38 +101,57 @@ def group(items: Iterable[Item]) -> list[list[Item]]:
     """Items joined by shared keys, directly or through others, in order of first appearance."""
     items = list(items)
     members: dict[int, list[Item]] = defaultdict(list)
-    for item, number in zip(items, connected(item.keys for item in items), strict=True):
+    for item, number in zip(items, connected([item.keys for item in items]), strict=True):
         members[number].append(item)
     return list(members.values())
+
+
+def groups_of(messages: Sequence[Message], kinds: Iterable[str] = KEPT_TOGETHER) -> list[int]:
+    """Per message the number of its group: those that share a pair, a thread or a template.
+
+    Whatever resamples, cross-validates or splits messages should do it with these.
+
+    Args:
+        messages: in any order.
+        kinds: which fields join messages.
+    """
+    return connected([keys_of(message, kinds) for message in messages])
+
+
+def keys_of(message: Message, kinds: Iterable[str]) -> tuple[str, ...]:
+    """What a message shares with the others of its group, such as ``thread:abc``.
+
+    >>> keys_of(Message("m1", "text", pair="p7"), ("pair", "thread"))
+    ('pair:p7',)
+    """
+    return tuple(f"{kind}:{value}" for kind in kinds if (value := getattr(message, kind)))
 
 
 def connected(keys: Iterable[Iterable[str]]) -> list[int]:
     """Number the groups of rows that share a key, directly or through others.
 
-    Args:
-        keys: of each row; a row without any is a group of its own.
+    Numbers start at 0 and rise in order of first appearance. A row without keys is a group of its
+    own.
 
-    Returns:
-        per row the number of its group, in order of first appearance.
-
-    >>> connected([["a"], ["b"], [], ["a", "b"]])
-    [0, 0, 1, 0]
+    >>> connected([["a"], ["a", "b"], [], ["b"], []])
+    [0, 0, 1, 0, 2]
     """
-    parent: list[int] = []  # the nodes of a forest: rows, and keys at the row that has them first
-    first: dict[str, int] = {}
+    parent: dict[object, object] = {}
 
-    def root(node: int) -> int:
+    def root(node: object) -> object:
         while parent[node] != node:
             parent[node] = parent[parent[node]]  # halve the path as we climb
             node = parent[node]
         return node
 
-    for row, own in enumerate(keys):
-        parent.append(row)
-        for key in own:
-            parent[root(row)] = root(first.setdefault(key, row))
-    numbers: dict[int, int] = {}
-    return [numbers.setdefault(root(row), len(numbers)) for row in range(len(parent))]
+    count = 0
+    for count, row in enumerate(keys, start=1):
+        parent[count] = count  # rows are numbers and keys are texts, so they never meet
+        for key in row:
+            parent.setdefault(key, key)
+            parent[root(count)] = root(key)
+    numbers: dict[object, int] = {}
+    return [numbers.setdefault(root(row), len(numbers)) for row in range(1, count + 1)]
 
 
 def prove_disjoint(items: Iterable[Item], assigned: Mapping[str, str]) -> None:
