@@ -25,8 +25,9 @@ class Mistake:
     id: str
     truth: str
     said: str
+    label: str
+    """The ask about which the model is most confidently wrong, and its probability."""
     probability: float
-    """Of the claim that is wrong."""
     sentence: str
     """What drove it, redacted."""
     moved: float
@@ -143,6 +144,7 @@ def _explain(
                 id=message.id,
                 truth=_words(gold, gold.asks[row], int(gold.primary[row])),
                 said=_words(gold, scores.asks[row], int(scores.primary[row])),
+                label=label,
                 probability=float(scores.probabilities[row, claims[row]]),
                 sentence=quote(found[i].sentence),
                 moved=found[i].moved,
