@@ -104,6 +104,10 @@ bench-ingestion-full: $(STAMP) ## The same at full size: 200,000 mails, 4 GB, a 
 	@$(BIN)/python -m bench ingestion_duplicates
 	@$(BIN)/python -m bench ingestion_fuzz
 
+bench-evaluation: $(STAMP) ## How many names stay in quotes; a report on 50,000 messages
+	@$(BIN)/python -m bench redaction
+	@$(BIN)/python -m bench report
+
 bench-quality: $(STAMP) ## Train our model and its peers on the same messages; hours, but it can be stopped
 	@$(BIN)/python -m bench quality $(ARGS)
 

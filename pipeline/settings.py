@@ -364,6 +364,9 @@ class Evaluation(Section):
     max_flip_rate: Share | None = None
     """The run fails where more of the swapped messages than this share change their primary, for
     any kind of swap."""
+    drift_messages: Positive = 2000
+    """Messages of each side that `--against` scores, drawn at random where there are more; more
+    hardly change the index."""
     gate: Gate = Gate()
 
 
