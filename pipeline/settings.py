@@ -89,6 +89,8 @@ class Data(Section):
     """Files whose messages are all test messages; empty: the split draws its own."""
     annotations: tuple[Path, ...] = ()
     """Annotation logs (JSON Lines)."""
+    evidence: tuple[Path, ...] = ()
+    """Which passage makes each ask (JSON Lines: message, evidence), for `training.augment`."""
     columns: Columns = Columns()
     public: Literal["auto", "yes", "no"] = "no"
     """Public mail that the project has labels for but may not ship: auto tries to fetch the texts
@@ -150,6 +152,10 @@ class Label(Section):
     machines: Literal["where_alone", "always", "never"] = "where_alone"
     """When rules, language models and models have a say: only on messages that no person has
     annotated, always (as one more annotator each, all rules together as one), or never."""
+    held_out: Literal["people", "anyone"] = "people"
+    """Whose labels validation and test rest on. people: messages that only machines have labelled
+    are for training, and those of a group that is held out are left out; anyone: no difference is
+    made, so that a report may measure a model against a rule's or another model's mistakes."""
     log: Path | None = None
     """The log that rules, models and people write to; null: data/annotations/NAME.jsonl."""
     codebook: Path = Path("data/CODEBOOK.md")
@@ -191,6 +197,23 @@ class Llm(Section):
     """Stop before the run costs more than this; null: no limit."""
 
 
+class Augment(Section):
+    """Varying the training messages so that the ask is learned and not its surroundings."""
+
+    carried_over: Share = 0.0
+    """Of the messages whose evidence is known, this share lends its asks to a message that makes
+    none: a new training message each."""
+    cut_out: Share = 0.0
+    """Of the same messages, this share also goes into training without the sentences that ask."""
+    people: Share = 0.0
+    """Share of the messages that get another greeting, another name below or a line on who the
+    writer is to the reader (a friend of a friend, a former pupil …), the label left alone."""
+    noise: Share = 0.0
+    """Share of the messages typed anew: lower case, no punctuation, tokenised, mistyped."""
+    no_subject: Share = 0.0
+    """Share of the messages that lose their subject."""
+
+
 class Training(Section):
     """Fine-tuning."""
 
@@ -228,9 +251,13 @@ class Training(Section):
     averaging: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Measure and keep a running average of the weights with this decay a step, such as 0.99;
     0: the weights as they are."""
-    none_share: Share = 0.4
-    """At most this share of the training messages asks for nothing; the rest of them is left out
-    (of several labels only; 1: all stay)."""
+    none_share: Share = 0.45
+    """At most this share of the training messages of each origin (public, own) asks for nothing;
+    the rest of them is left out, and weighs less in calibration (of several labels only; 1: all
+    stay)."""
+    repeat: dict[str, Positive] = {}
+    """Origin to how often its messages that ask stand in training, such as {public: 2}."""
+    augment: Augment = Augment()
     frozen_layers: Annotated[int, Field(ge=-1)] = 2
     """Encoder layers, from the bottom, that stay as they are, the word embeddings with them (0:
     only these; -1: nothing is frozen). Faster, and words never seen in training keep their place

@@ -16,6 +16,9 @@ from pipeline.store import StageResult, run_stage
 from pipeline.training import processes
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from pipeline.records import LabelledMessage
     from pipeline.training.examples import Examples
     from pipeline.training.reference import TfidfReference
@@ -52,7 +55,7 @@ def train(settings: Settings, *, force: bool = False, progress: Progress = SILEN
             "cleaning": settings.ingest.cleaning.model_dump(mode="json"),
             "training": settings.training.model_dump(mode="json"),
         },
-        inputs=splits,
+        inputs=[*splits, *settings.data.evidence],
         output_dir=settings.model_dir,
         keep_partial=True,
         force=force,
@@ -119,7 +122,9 @@ def _train(settings: Settings, folder: Path, progress: Progress) -> dict[str, An
 
     progress.note(f"Fine-tuning {settings.training.base} on {len(examples):,} messages.")
     model = finetune(base, examples, held_out, settings, work, progress)
-    model, thresholds, scores = calibrated(model, held_out, settings.task.multi_label)
+    model, thresholds, scores = calibrated(
+        model, held_out, settings.task.multi_label, _held_out_weights(settings, measure)
+    )
     progress.note("Writing the model folder and the ONNX graph.")
     write_folder(folder, model, base, settings, thresholds)
     _reference(settings, learn).save(folder / REFERENCE)
@@ -155,11 +160,31 @@ def split_messages(settings: Settings, name: str) -> Messages:
 
 
 def to_learn_from(settings: Settings, messages: Messages) -> Iterator[LabelledMessage]:
-    """What of the messages is learned from: all, less some of those that ask nothing."""
-    from pipeline.training.balance import without_some_none
+    """What is learned from: the messages, balanced by origin and varied as the settings say."""
+    from pipeline.training.augment import augmented, read_evidence
+    from pipeline.training.balance import balanced
 
-    share = settings.training.none_share if settings.task.multi_label else 1.0
-    return without_some_none(messages, share, settings.seed)
+    training = settings.training
+    share = training.none_share if settings.task.multi_label else 1.0
+    evidence = read_evidence(settings.data.evidence, settings.task)
+    return augmented(
+        lambda: balanced(messages, share, training.repeat, settings.seed),
+        evidence,
+        training.augment,
+        settings.seed,
+    )
+
+
+def _held_out_weights(settings: Settings, messages: Messages) -> NDArray[np.float64]:
+    """How much each held-out message counts: in each origin as many ask as in training."""
+    import numpy as np
+
+    from pipeline.training.balance import weights
+
+    held_out = list(messages())
+    if not settings.task.multi_label:
+        return np.ones(len(held_out))
+    return weights(held_out, settings.training.none_share)
 
 
 def encoded(
