@@ -75,11 +75,23 @@ def read_records(path: Path, kind: type[R]) -> list[R]:
     Raises:
         InputError: the file is missing or not such a file.
     """
+    return list(iter_records(path, kind))
+
+
+def iter_records(path: Path, kind: type[R]) -> Iterator[R]:
+    """The records of such a file one by one, with little in memory at a time.
+
+    Raises:
+        InputError: the file is missing or not such a file.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return [kind.from_row(row) for row in pq.read_table(path).to_pylist()]
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=1024):
+                for row in batch.to_pylist():
+                    yield kind.from_row(row)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run the stage that makes it first.") from None
     except (pa.ArrowInvalid, TypeError) as error:
