@@ -15,11 +15,11 @@ LLM := .venv-llm/bin/python
 export TEXT  # as an environment variable, so that no quote in it can reach the shell
 
 .DEFAULT_GOAL := help
-.PHONY: help install train quick ingest label evaluate check gate predict test test-all lint typecheck bench \
-	bench-ingestion check-label-studio local-llm whole-way lock clean distclean
+# Every target that `make help` lists is a command and no file.
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*## .*/\1/p' $(MAKEFILE_LIST))
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Create .venv and install everything from the lock file
 
@@ -75,10 +75,21 @@ typecheck: $(STAMP) ## Check types (mypy, strict)
 bench: $(STAMP) ## Prediction beside transformers.pipeline: messages a second, cold start
 	@$(BIN)/python -m bench
 
-bench-ingestion: $(STAMP) ## Compare cleaning and speed with libraries, and fuzz every reader
+bench-ingestion: $(STAMP) ## Compare cleaning and speed with libraries, and fuzz every reader (minutes)
+	@$(BIN)/python -m bench ingestion_cleaning
+	@$(BIN)/python -m bench ingestion_speed --mails 40000 --library-mails 8000
+	@$(BIN)/python -m bench ingestion_duplicates --messages 100000
+	@$(BIN)/python -m bench ingestion_fuzz --inputs 10000
+
+bench-ingestion-full: $(STAMP) ## The same at full size: 200,000 mails, 4 GB, a million messages
 	@$(BIN)/python -m bench ingestion_cleaning
 	@$(BIN)/python -m bench ingestion_speed
+	@$(BIN)/python -m bench ingestion_speed --gigabytes 2 4
+	@$(BIN)/python -m bench ingestion_duplicates
 	@$(BIN)/python -m bench ingestion_fuzz
+
+bench-quality: $(STAMP) ## Train our model and its peers on the same messages; hours, but it can be stopped
+	@$(BIN)/python -m bench quality $(ARGS)
 
 check-label-studio: $(STAMP) ## Install Label Studio and check that it takes our tasks and gives them back
 	@test -x .venv-label-studio/bin/python || $(PYTHON) -m venv .venv-label-studio

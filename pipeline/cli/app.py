@@ -17,10 +17,12 @@ from pipeline.cli import (
     gate,
     ingest,
     label,
+    models,
     predict,
     run,
     settings,
     train,
+    tune,
 )
 from pipeline.errors import InputError, PipelineError
 
@@ -96,6 +98,8 @@ for module in (
     ingest,
     label,
     train,
+    tune,
+    models,
     evaluate,
     check,
     compare,

@@ -40,7 +40,7 @@ class Classifier:
         self.multi_label: bool = contract.task.multi_label
         self.cleaning = contract.cleaning
         self.thresholds: NDArray[np.float64] = np.array(contract.thresholds)
-        self._encode = Encoder(folder / TOKENIZER, contract.max_length)
+        self._encode = Encoder(folder / TOKENIZER, contract.max_length, contract.long_messages)
         self._backend = open_backend(folder, backend)
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from pipeline.errors import ModelFolderError
-from pipeline.settings import Cleaning, Section, Share, Task
+from pipeline.settings import Cleaning, LongMessages, Section, Share, Task
 
 FORMAT = 1
 """Raised when a folder of this layout can no longer be read by an older version."""
@@ -40,6 +40,8 @@ class Contract(Section):
     is single-label)."""
     max_length: Annotated[int, Field(gt=0)]
     """Tokens read of a message."""
+    long_messages: LongMessages = "head"
+    """What is read of a longer one."""
     cleaning: Cleaning
     """What happened to the messages it learned from, and so must happen to new ones."""
 

@@ -165,7 +165,7 @@ def _split(
         for message in labelled
         if any(Path(message.source).is_relative_to(path) for path in given)  # a file, or a folder
     }
-    items = [_item(message, settings) for message in labelled]
+    items = [split_item(message, settings) for message in labelled]
     judged = [item for item in items if item.id in by_people]
     if not judged:
         raise DataError(
@@ -213,7 +213,8 @@ def _for_training(
     }
 
 
-def _item(message: LabelledMessage, settings: Settings) -> Item:
+def split_item(message: LabelledMessage, settings: Settings) -> Item:
+    """What splitting needs to know of a message."""
     kinds = {*settings.label.keep_together}
     if settings.label.split_by == "sender":
         kinds.add("sender")
