@@ -28,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--batch", type=int, default=50)
-    parser.add_argument("--most", type=int, default=2000)
+    parser.add_argument("--most", type=int, default=3200)
     parser.add_argument("--output", type=Path, default=Path("bench/results"))
     options = parser.parse_args()
     task = load_settings().task
