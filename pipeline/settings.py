@@ -17,13 +17,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.errors import SettingsError
-from pipeline.records import NONE
+from pipeline.records import NONE, LongMessages
 
 DEFAULT_CONFIG = Path("configs/default.yaml")
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
-LongMessages = Literal["head", "head_tail"]
 
 
 class _Loader(yaml.SafeLoader):
