@@ -90,8 +90,8 @@ def _train(
     progress.note("Writing the model folder and the ONNX graph.")
     write_folder(folder, model, base, settings, thresholds)
     quick = {
-        **write_int8(folder, _texts(everything), held_out, progress),
-        **write_student(folder, _texts(everything), held_out, progress),
+        **write_int8(folder, everything, held_out, progress),
+        **write_student(folder, everything, held_out, progress),
     }
 
     reference = TfidfReference.fit(_texts(messages), examples.targets, settings.task.multi_label)

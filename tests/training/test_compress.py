@@ -57,13 +57,12 @@ def test_training_says_what_it_wrote(trained: Settings) -> None:
 
 def test_eight_bits_that_lose_too_much_are_not_kept(
     folder: Path,
-    texts: list[str],
     held_out: list[LabelledMessage],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(compress, "LOSS_ALLOWED", -1.0)
     notes = Notes()
-    found = compress.write_int8(folder, texts, held_out, notes)
+    found = compress.write_int8(folder, held_out, held_out, notes)
     assert found["int8"] == ""
     assert not (folder / ONNX_INT8).exists()
     assert "points of macro-F1 lost" in notes.lines[0]
@@ -73,14 +72,13 @@ def test_eight_bits_that_lose_too_much_are_not_kept(
 
 def test_a_cpu_that_cannot_measure_writes_nothing(
     folder: Path,
-    texts: list[str],
     held_out: list[LabelledMessage],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(compress, "has_int8", lambda: False)
     (folder / ONNX_INT8).unlink(missing_ok=True)
     notes = Notes()
-    assert compress.write_int8(folder, texts, held_out, notes) == {"int8": ""}
+    assert compress.write_int8(folder, held_out, held_out, notes) == {"int8": ""}
     assert not (folder / ONNX_INT8).exists()
     assert "this CPU cannot run it" in notes.lines[0]
 
