@@ -175,18 +175,25 @@ class Classifier:
             yield from self.predict(chunk, names, min_confidence)
             start += len(chunk)
 
-    def explain(self, texts: Sequence[str], words: bool = True) -> list[Explanation]:
+    def explain(
+        self,
+        texts: Sequence[str],
+        words: bool = True,
+        predictions: Sequence[Prediction] | None = None,
+    ) -> list[Explanation]:
         """Each text's answer with the sentence, and the words in it, that make each ask.
 
         Args:
             texts: rendered messages.
             words: also look into the sentences found, which doubles the work.
+            predictions: the answers to explain, where they are there already.
         """
         from pipeline.inference.explain import explain
 
         texts = list(texts)
         read = self.encode.read_until(texts)
-        return explain(self.predict_proba, self.predict(texts), texts, read, words=words)
+        answers = self.predict(texts) if predictions is None else predictions
+        return explain(self.predict_proba, answers, texts, read, words=words)
 
 
 def load(
