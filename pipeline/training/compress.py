@@ -14,6 +14,7 @@ from pipeline.inference.folder import ONNX_INT8, STUDENT
 from pipeline.progress import Progress
 from pipeline.records import LabelledMessage, render
 from pipeline.store import write_json
+from pipeline.training.calibrate import Array
 from pipeline.training.measure import primary_macro_f1
 from pipeline.training.quantize import CALIBRATION_TEXTS, RUNGS, quantize
 from pipeline.training.student import HeldOut, distil
@@ -28,6 +29,7 @@ def write_int8(
     folder: Path,
     learned: Sequence[LabelledMessage],
     held_out: Sequence[LabelledMessage],
+    weights: Array,
     progress: Progress,
 ) -> dict[str, Any]:
     """Write the 8-bit graph, unless it loses too much on the held-out messages.
@@ -43,10 +45,10 @@ def write_int8(
     every = max(len(learned) // CALIBRATION_TEXTS, 1)
     texts = _texts(learned[::every][:CALIBRATION_TEXTS])
     ids = Classifier(folder, "onnx").encode(texts)
-    whole = _measured(folder, held_out, "onnx")
+    whole = _measured(folder, held_out, weights, "onnx")
     for rung, name in enumerate(RUNGS):
         quantize(folder, ids, rung)
-        lost = whole - _measured(folder, held_out, "onnx-int8")
+        lost = whole - _measured(folder, held_out, weights, "onnx-int8")
         if lost <= LOSS_ALLOWED:
             return {"int8": name, "int8_macro_f1_lost": round(lost, 4)}
         progress.note(
@@ -62,6 +64,7 @@ def write_student(
     folder: Path,
     learned: Sequence[LabelledMessage],
     held_out: Sequence[LabelledMessage],
+    weights: Array,
     progress: Progress,
 ) -> dict[str, Any]:
     """Distil the folder's model over the training messages, and write the student.
@@ -88,6 +91,7 @@ def write_student(
             teacher.encode(rendered),
             np.array([m.targets for m in held_out]),
             [m.primary for m in held_out],
+            weights,
             teacher.logits(rendered),
         ),
         teacher.labels,
@@ -101,13 +105,15 @@ def write_student(
     return {"student_macro_f1": round(curve[0].macro_f1, 4), "balanced_share": round(share, 3)}
 
 
-def _measured(folder: Path, held_out: Sequence[LabelledMessage], backend: BackendName) -> float:
+def _measured(
+    folder: Path, held_out: Sequence[LabelledMessage], weights: Array, backend: BackendName
+) -> float:
     classifier = Classifier(folder, backend)
     logits = classifier.logits(_texts(held_out))
     rows = probabilities(logits, classifier.multi_label)
     answers = decide(rows, classifier.labels, classifier.thresholds, classifier.multi_label)
     found = [primary for primary, _ in answers]
-    return primary_macro_f1(found, [m.primary for m in held_out], classifier.labels)
+    return primary_macro_f1(found, [m.primary for m in held_out], classifier.labels, weights)
 
 
 def _texts(messages: Sequence[LabelledMessage]) -> list[str]:

@@ -24,6 +24,9 @@ COMMANDS = [
         )
     ),
     "train",
+    "tune",
+    "models",
+    *(f"models {name}" for name in ("compare", "promote", "rollback")),
     "evaluate",
     "check",
     "compare",
