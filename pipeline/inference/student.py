@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,7 +103,7 @@ def ngrams(
     text = np.repeat(np.arange(len(encoded)), lengths)
     grams = [flat % np.uint64(buckets)]
     owners = [text]
-    rolling: NDArray[np.uint64] = flat
+    rolling: Any = flat  # numpy's stubs take products of uint64 for floats
     for n in range(1, NGRAMS):
         rolling = rolling[:-1] * _PRIMES[0] + flat[n:] * _PRIMES[1]
         rolling = rolling ^ (rolling >> np.uint64(29))
