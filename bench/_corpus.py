@@ -24,7 +24,12 @@ def shipped() -> Corpus:
     """Read ``data/raw`` and resolve its annotations by majority."""
     lines = Path("data/raw/messages.jsonl").read_text(encoding="utf-8").splitlines()
     messages = [json.loads(line) for line in lines]
-    log = read_log(Path("data/raw/annotations.jsonl"), load_settings().task)
-    found = resolve((a for a in log if isinstance(a, Annotation)), load_settings().task)
+    found = resolve(log(), load_settings().task)
     texts = [render(m["subject"], m["text"]) for m in messages]
     return Corpus(messages, texts, [found[m["id"]] for m in messages])
+
+
+def log() -> list[Annotation]:
+    """The annotations of ``data/raw``."""
+    entries = read_log(Path("data/raw/annotations.jsonl"), load_settings().task)
+    return [entry for entry in entries if isinstance(entry, Annotation)]

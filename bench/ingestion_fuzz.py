@@ -4,7 +4,8 @@
     python bench/ingestion_fuzz.py --inputs 5000
 
 Every record must come out as a message or a rejection; `not_parsed` (a defect caught at the last
-moment) and `too_slow` count as failures here. The inputs depend on the seed only.
+moment), `too_slow`, and another number of records than a plain count of the file gives (for mbox and
+JSON Lines) count as failures here. The inputs depend on the seed only.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "ingestion"))
 
 from conftest import formats
-from test_safety import mutated
+from test_safety import mutated_file, records_in
 
 from pipeline.errors import InputError
 from pipeline.ingestion.finish import Plan, finish
@@ -57,7 +58,8 @@ def main() -> int:
         for number in range(arguments.inputs):
             name, data = samples[number % len(samples)]
             path = Path(folder) / name
-            path.write_bytes(mutated(data, rng))
+            content = mutated_file(name, data, rng)
+            path.write_bytes(content)
             started = time.process_time()
             try:
                 counts = one(path)
@@ -65,7 +67,9 @@ def main() -> int:
                 failures.append(f"{name}, input {number}: {type(error).__name__}")
                 continue
             slowest = max(slowest, time.process_time() - started)
-            if counts["not_parsed"] or counts["too_slow"]:
+            records = sum(counts.values())
+            lost = not counts["refused file"] and records != (records_in(name, content) or records)
+            if counts["not_parsed"] or counts["too_slow"] or lost:
                 failures.append(f"{name}, input {number}: {dict(counts)}")
             total += counts
     print(f"{arguments.inputs:,} inputs over {len(samples)} formats, {len(failures)} failures")

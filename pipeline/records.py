@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 if TYPE_CHECKING:  # pyarrow costs a tenth of a second, and a one-line prediction does not need it
     import pyarrow as pa
@@ -20,6 +20,9 @@ NONE = "none"
 
 UNSURE = "unsure"
 """The primary of a prediction that is less confident than it had to be."""
+
+LongMessages = Literal["head", "head_tail"]
+"""What a model reads of a message with too many tokens: its start, or half each of both ends."""
 
 
 class Record:

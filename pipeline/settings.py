@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -16,12 +17,23 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.errors import SettingsError
-from pipeline.records import NONE
+from pipeline.records import NONE, LongMessages
 
 DEFAULT_CONFIG = Path("configs/default.yaml")
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain YAML in which 3e-5 is a number, as everyone means it."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+.0123456789"),
+)
 
 
 class Section(BaseModel):
@@ -76,6 +88,8 @@ class Data(Section):
     """Files whose messages are all test messages; empty: the split draws its own."""
     annotations: tuple[Path, ...] = ()
     """Annotation logs (JSON Lines)."""
+    evidence: tuple[Path, ...] = ()
+    """Which passage makes each ask (JSON Lines: message, evidence), for `training.augment`."""
     columns: Columns = Columns()
     public: Literal["auto", "yes", "no"] = "no"
     """Public mail that the project has labels for but may not ship: auto tries to fetch the texts
@@ -137,6 +151,10 @@ class Label(Section):
     machines: Literal["where_alone", "always", "never"] = "where_alone"
     """When rules, language models and models have a say: only on messages that no person has
     annotated, always (as one more annotator each, all rules together as one), or never."""
+    held_out: Literal["people", "anyone"] = "people"
+    """Whose labels validation and test rest on. people: messages that only machines have labelled
+    are for training, and those of a group that is held out are left out; anyone: no difference is
+    made, so that a report may measure a model against a rule's or another model's mistakes."""
     log: Path | None = None
     """The log that rules, models and people write to; null: data/annotations/NAME.jsonl."""
     codebook: Path = Path("data/CODEBOOK.md")
@@ -178,6 +196,23 @@ class Llm(Section):
     """Stop before the run costs more than this; null: no limit."""
 
 
+class Augment(Section):
+    """Varying the training messages so that the ask is learned and not its surroundings."""
+
+    carried_over: Share = 0.0
+    """Of the messages whose evidence is known, this share lends its asks to a message that makes
+    none: a new training message each."""
+    cut_out: Share = 0.0
+    """Of the same messages, this share also goes into training without the sentences that ask."""
+    people: Share = 0.0
+    """Share of the messages that get another greeting, another name below or a line on who the
+    writer is to the reader (a friend of a friend, a former pupil …), the label left alone."""
+    noise: Share = 0.0
+    """Share of the messages typed anew: lower case, no punctuation, tokenised, mistyped."""
+    no_subject: Share = 0.0
+    """Share of the messages that lose their subject."""
+
+
 class Training(Section):
     """Fine-tuning."""
 
@@ -189,17 +224,51 @@ class Training(Section):
     """What `model.safetensors` of the base must hash to; empty: not checked."""
     max_length: Annotated[int, Field(ge=8, le=8192)] = 256
     """Tokens read of a message."""
+    long_messages: LongMessages = "head"
+    """What is read of a message with more tokens than that: its head; or its head and its tail,
+    half of each."""
     epochs: Positive = 2
     batch_size: Positive = 16
+    """Messages a step and device, at most."""
+    batch_tokens: Annotated[int, Field(ge=0)] = 0
+    """Tokens a step and device, padding included, at most; 0: no limit. Bounds memory where
+    messages are long."""
+    accumulate: Positive = 1
+    """Batches whose gradients are added up before the weights change."""
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-4
     head_learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-3
-    none_share: Share = 0.4
-    """At most this share of the training messages asks for nothing; the rest of them is left out
-    (of several labels only; 1: all stay)."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """The learning rate of an encoder layer over that of the layer above it; 1: all alike."""
+    probe: Annotated[int, Field(ge=0)] = 0
+    """Start the head from a logistic regression on the untrained base's features of at most so
+    many messages; 0: start it from random weights."""
+    balance: Literal["none", "balanced", "focal"] = "none"
+    """How the loss treats rare labels: as they are; weighted up to the square root of how much
+    rarer they are; or by focal loss, which weights down what is already right."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    """The share of each target that is spread evenly over the answers."""
+    averaging: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Measure and keep a running average of the weights with this decay a step, such as 0.99;
+    0: the weights as they are."""
+    none_share: Share = 0.45
+    """At most this share of the training messages of each origin (public, own) asks for nothing;
+    the rest of them is left out, and weighs less in calibration (of several labels only; 1: all
+    stay)."""
+    repeat: dict[str, Positive] = {}
+    """Origin to how often its messages that ask stand in training, such as {public: 2}."""
+    augment: Augment = Augment()
     frozen_layers: Annotated[int, Field(ge=-1)] = 2
     """Encoder layers, from the bottom, that stay as they are, the word embeddings with them (0:
     only these; -1: nothing is frozen). Faster, and words never seen in training keep their place
     beside those that were."""
+    cache: Literal["float32", "float16", "off"] = "float32"
+    """Compute what the frozen layers say of each message once and keep it in a file of such
+    numbers while training lasts; float32 gives the same weights as off."""
+    cache_gigabytes: Annotated[float, Field(ge=0)] = 8.0
+    """The largest such file; where more is needed, the frozen layers run again in each epoch."""
+    lora_rank: Annotated[int, Field(ge=0)] = 0
+    """Train low-rank additions of this rank instead of the base's own weights, for large bases,
+    and merge them when the model is saved; 0: train the weights. Needs the extra `lora`."""
     attention_dropout: Share = 0.0
     """Dropout on attention weights. Without it the CPU takes a much faster path."""
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
@@ -208,8 +277,67 @@ class Training(Section):
     patience: Positive = 2
     """Epochs without a better validation score before training stops."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """auto: bfloat16 on GPUs that have it, float16 on older ones, float32 elsewhere."""
     report_to: tuple[str, ...] = ("tensorboard",)
     """Trackers, by the Hugging Face Trainer's names."""
+
+    @model_validator(mode="after")
+    def _settings_agree(self) -> Training:
+        if 0 < self.batch_tokens < self.max_length:
+            raise ValueError(
+                f"batch_tokens ({self.batch_tokens}) must hold at least one message of max_length "
+                f"({self.max_length}) tokens"
+            )
+        return self
+
+
+class Range(Section):
+    """Numbers that `outreach tune` may try for a setting."""
+
+    low: float
+    high: float
+    log: bool = False
+    """Whether equal ratios count as equal steps."""
+    whole: bool = False
+    """Whether only whole numbers make sense."""
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Range:
+        if not self.low < self.high or (self.log and self.low <= 0):
+            raise ValueError("expected low < high, both above 0 where log is true")
+        return self
+
+
+Choices = Annotated[tuple[str | bool | int | float | None, ...], Field(min_length=1)]
+
+_SPACE: dict[str, Range | Choices] = {
+    "training.learning_rate": Range(low=3e-5, high=6e-4, log=True),
+    "training.head_learning_rate": Range(low=3e-4, high=6e-3, log=True),
+    "training.layer_decay": Range(low=0.7, high=1.0),
+    "training.frozen_layers": (-1, 0, 2),
+    "training.epochs": Range(low=1, high=4, whole=True),
+    "training.batch_size": (8, 16, 32),
+    "training.probe": (0, 2000),
+    "training.balance": ("none", "balanced", "focal"),
+    "training.label_smoothing": (0.0, 0.05, 0.1),
+    "training.averaging": (0.0, 0.98, 0.995),
+    "training.none_share": (0.4, 0.6, 1.0),
+}
+
+
+class Tune(Section):
+    """The search for better settings (`outreach tune`)."""
+
+    minutes: Annotated[float, Field(gt=0)] = 60
+    """How long a search goes on, all its sessions together."""
+    trials: Annotated[int, Field(ge=0)] = 0
+    """At most so many trials; 0: as many as the time allows."""
+    folds: Annotated[int, Field(ge=0, le=20)] = 0
+    """0: score on the validation split; 2 and more: by cross-validation over training and
+    validation split. The test split is never read."""
+    space: dict[str, Range | Choices] = _SPACE
+    """Per setting what may be tried: a range, or a list of choices."""
 
 
 class Gate(Section):
@@ -236,6 +364,9 @@ class Evaluation(Section):
     max_flip_rate: Share | None = None
     """The run fails where more of the swapped messages than this share change their primary, for
     any kind of swap."""
+    drift_messages: Positive = 2000
+    """Messages of each side that `--against` scores, drawn at random where there are more; more
+    hardly change the index."""
     gate: Gate = Gate()
 
 
@@ -251,6 +382,7 @@ class Settings(Section):
     label: Label = Label()
     llm: Llm = Llm()
     training: Training = Training()
+    tune: Tune = Tune()
     evaluation: Evaluation = Evaluation()
     models: Path = Path("models")
     """Trained models go under here."""
@@ -315,7 +447,7 @@ def _read_yaml(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in seen:
         raise SettingsError(f"{path}: 'extends' leads back to this file; break the circle.")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - it is safe
     except FileNotFoundError:
         raise SettingsError(f"{path}: no such settings file.{_shipped()}") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -413,4 +545,10 @@ def _yaml_lines(section: type[Section], values: Mapping[str, Any], indent: str) 
             yield f"{indent}{name}:"
             yield from _yaml_lines(kind, values[name], indent + "  ")
         else:
-            yield f"{indent}{name}: {json.dumps(values[name], ensure_ascii=False)}"
+            yield f"{indent}{name}: {_yaml_value(values[name])}"
+
+
+def _yaml_value(value: Any) -> str:
+    """One value on one line; YAML 1.1 reads 3e-05 as text and 3.0e-05 as a number."""
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**9)
+    return text.removesuffix("...\n").strip() if value != "" else '""'

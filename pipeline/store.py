@@ -75,11 +75,23 @@ def read_records(path: Path, kind: type[R]) -> list[R]:
     Raises:
         InputError: the file is missing or not such a file.
     """
+    return list(iter_records(path, kind))
+
+
+def iter_records(path: Path, kind: type[R]) -> Iterator[R]:
+    """The records of such a file one by one, with little in memory at a time.
+
+    Raises:
+        InputError: the file is missing or not such a file.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return [kind.from_row(row) for row in pq.read_table(path).to_pylist()]
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=1024):
+                for row in batch.to_pylist():
+                    yield kind.from_row(row)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run the stage that makes it first.") from None
     except (pa.ArrowInvalid, TypeError) as error:
@@ -101,15 +113,25 @@ def files_in(paths: Iterable[Path]) -> list[Path]:
     found: set[Path] = set()
     for path in paths:
         if path.is_dir():
-            inner = (p for p in path.rglob("*") if p.is_file())
-            found.update(
-                p for p in inner if not any(s.startswith(".") for s in p.relative_to(path).parts)
-            )
+            found.update(files_below(path))
         elif path.exists():
             found.add(path)
         else:
             raise InputError(f"{path}: no such file or folder.")
     return sorted(found)
+
+
+def files_below(folder: Path) -> list[Path]:
+    """The files below a folder, sorted; hidden ones are left out.
+
+    A maildir's subfolders (``.Sent``, ``.Work.Letters``; Maildir++) are hidden in name only.
+    """
+    found: list[Path] = []
+    for parent, folders, names in os.walk(folder):
+        here = Path(parent)
+        folders[:] = [f for f in folders if not f.startswith(".") or (here / f / "cur").is_dir()]
+        found += [here / name for name in names if not name.startswith(".")]
+    return sorted(path for path in found if path.is_file())
 
 
 def run_stage(

@@ -1,5 +1,7 @@
 """The `outreach` command: its groups, and what happens when something goes wrong."""
 
+import errno
+import os
 import sys
 import traceback
 from typing import Annotated, Any
@@ -17,16 +19,22 @@ from pipeline.cli import (
     gate,
     ingest,
     label,
+    models,
     predict,
     run,
     serve,
     settings,
     train,
+    tune,
 )
-from pipeline.errors import PipelineError
+from pipeline.errors import InputError, PipelineError
 
 _USAGE_ERRORS = typer.BadParameter.__bases__
 """Wrong options and the like, which Typer words itself; it exports only this child of them."""
+
+
+_OF_THE_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+"""What the machine refuses, wherever it happens: no room, no permission. No defect of ours."""
 
 
 class _Boundary(TyperGroup):
@@ -49,6 +57,9 @@ class _Boundary(TyperGroup):
         except (typer.Exit, typer.Abort):
             raise
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+                _say(_refused(error))
+                raise typer.Exit(InputError.exit_code) from None
             if ctx.params.get("debug") or isinstance(error, _USAGE_ERRORS):
                 raise
             _say(_unexpected(error))
@@ -90,6 +101,8 @@ for module in (
     ingest,
     label,
     train,
+    tune,
+    models,
     evaluate,
     check,
     compare,
@@ -113,6 +126,15 @@ def main() -> None:
 
 def _say(text: str) -> None:
     typer.secho(text, err=True, fg=typer.colors.RED)
+
+
+def _refused(error: OSError) -> str:
+    """What to say where the machine refuses a file."""
+    where = f"{error.filename}: " if error.filename else ""
+    return (
+        f"Error: {where}{os.strerror(error.errno or 0)}. Nothing that was there is harmed; make "
+        "room or give permission, and run the same command again."
+    )
 
 
 def _unexpected(error: Exception) -> str:

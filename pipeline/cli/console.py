@@ -82,7 +82,7 @@ class _Lines:
         self._said = now
         line = f"{self._words}: {self._done:,.0f}"
         if self._total:
-            left = (now - self._started) * (self._total / self._done - 1)
+            left = (now - self._started) * max(self._total / self._done - 1, 0)
             line += f" of {self._total:,.0f}, about {left / 60:.0f} min left"
         err.print(line, markup=False)
 

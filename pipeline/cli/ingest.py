@@ -1,13 +1,17 @@
 """`outreach ingest`: from files to messages."""
 
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.cli.options import DEFAULT, Config, Force, Overrides, settings_from
+
+if TYPE_CHECKING:
+    from pipeline.records import Message
 
 
 def register(app: typer.Typer) -> None:
@@ -81,15 +85,25 @@ def _show_cleaning(folder: Path, number: int) -> None:
     """Messages before and after cleaning, evenly drawn from those that it changed."""
     from pipeline.cli.console import out
     from pipeline.ingestion.stage import MESSAGES
-    from pipeline.records import Message
-    from pipeline.store import read_records
 
-    changed = [m for m in read_records(folder / MESSAGES, Message) if "original" in m.extra]
-    step = max(len(changed) // number, 1)
-    for message in changed[::step][:number]:
+    total = sum(1 for _ in _changed(folder / MESSAGES))
+    every = itertools.islice(_changed(folder / MESSAGES), 0, None, max(total // number, 1))
+    for message in itertools.islice(every, number):
         removed = ", ".join(message.extra["removed"]) or "private data"
         out.rule(f"{message.id} ({removed})", align="left")
         out.print(message.extra["original"], markup=False)
         out.rule("becomes", align="left", style="dim")
         out.print(message.text, markup=False)
-    out.print(f"{len(changed):,} messages were changed by cleaning.")
+    out.print(f"{total:,} messages were changed by cleaning.")
+
+
+def _changed(path: Path) -> "Iterator[Message]":
+    """The messages whose text cleaning changed, a thousand at a time in memory."""
+    import pyarrow.parquet as pq
+
+    from pipeline.records import Message
+
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=1000):
+            messages = map(Message.from_row, batch.to_pylist())
+            yield from (message for message in messages if "original" in message.extra)

@@ -79,20 +79,21 @@ def llm(
     """
     from pipeline.cli.console import TerminalProgress
     from pipeline.cli.label_words import say_estimate, say_llm
-    from pipeline.labeling.lists import read_list
+    from pipeline.labeling.lists import items_of
     from pipeline.labeling.llm import estimate as estimate_run
     from pipeline.labeling.llm import label_with_llm, to_ask
     from pipeline.labeling.project import open_project
 
+    progress = TerminalProgress()
     project = open_project(settings_from(config, overrides))
-    only = [item.message for item in read_list(listed)] if listed else []
+    only = [item.message for item in items_of(listed, project.by_id, progress)] if listed else []
     messages = to_ask(project, limit, only)
     say_estimate(estimate_run(project, messages), project.settings.llm)
     if estimate or not messages:
         return
     if not yes:
         typer.confirm("Send them?", abort=True)
-    run = label_with_llm(project, messages, progress=TerminalProgress())
+    run = label_with_llm(project, messages, progress=progress)
     say_llm(run)
     if run.failures:
         raise typer.Exit(1)

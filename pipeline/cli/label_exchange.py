@@ -8,7 +8,7 @@ import typer
 from pipeline.cli.options import DEFAULT, Config, Overrides, settings_from
 
 if TYPE_CHECKING:
-    from pipeline.labeling.exchange import Format
+    from pipeline.labeling.exchange.files import Format
 
 FormatOption = Annotated[
     str, typer.Option("--format", "-f", help="label-studio, argilla, prodigy, doccano or csv.")
@@ -36,7 +36,7 @@ def export(
         outreach label export sheet.csv --format csv
     """
     from pipeline.cli.console import err
-    from pipeline.labeling.exchange import export_annotations
+    from pipeline.labeling.exchange.files import export_annotations
     from pipeline.labeling.project import open_project
 
     project = open_project(settings_from(config, overrides))
@@ -44,6 +44,16 @@ def export(
         path, _format(format_), project.messages, project.annotations, project.settings.task
     )
     err.print(f"{rows} row(s) written to {path}", markup=False)
+    if format_ == "label-studio":
+        from pipeline.labeling.exchange.label_studio import interface
+
+        code = path.with_suffix(".xml")
+        code.write_text(interface(project.settings.task), encoding="utf-8")
+        err.print(
+            f"The labelling interface is in {code}: paste it in the project's Settings, Labeling "
+            "Interface, Code, before you import the tasks.",
+            markup=False,
+        )
 
 
 def import_(
@@ -59,7 +69,7 @@ def import_(
         outreach label import project-1.json --format label-studio
     """
     from pipeline.cli.console import err
-    from pipeline.labeling.exchange import import_annotations
+    from pipeline.labeling.exchange.files import import_annotations
     from pipeline.labeling.log import append
     from pipeline.labeling.project import open_project
 
@@ -103,7 +113,7 @@ def _format(name: str) -> "Format":
     from typing import get_args
 
     from pipeline.errors import SettingsError
-    from pipeline.labeling.exchange import Format
+    from pipeline.labeling.exchange.files import Format
 
     if name not in get_args(Format):
         raise SettingsError(f"--format {name}: expected one of {', '.join(get_args(Format))}.")

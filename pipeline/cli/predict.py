@@ -1,6 +1,7 @@
 """`outreach predict`: from new messages to predictions."""
 
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -301,6 +302,8 @@ def _to_file(
 ) -> None:
     from pipeline.inference.output import Output, fingerprint
 
+    if "-" in inputs:  # what comes through a pipe is another thing each time
+        options = [*options, time.time_ns()]
     mark = fingerprint(inputs, classifier.folder, {"options": options})
     with Output(path, chosen, mark, version_of(classifier)) as output:
         if output.done:

@@ -57,4 +57,5 @@ def drivers(
 
 def _joined(pieces: list[str]) -> list[str]:
     size = -(-len(pieces) // _MOST) or 1
-    return [" ".join(pieces[i : i + size]) for i in range(0, len(pieces), size)]
+    # Lines stay lines: where names stand is told by that (`quote`); to the model it is a space.
+    return ["\n".join(pieces[i : i + size]) for i in range(0, len(pieces), size)]

@@ -78,7 +78,7 @@ class Classifier:
         self.cleaning = contract.cleaning
         self.version = contract.version
         self.thresholds: Floats = np.array(contract.thresholds)
-        self.encode = Encoder(folder / TOKENIZER, contract.max_length)
+        self.encode = Encoder(folder / TOKENIZER, contract.max_length, contract.long_messages)
         if speed != "best":
             _ = self._student
         if speed != "fast":

@@ -33,9 +33,12 @@ SHOWN_WORDS = 3
 
 _BREAK = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|\s*\n\s*")
 _NO_END = re.compile(
-    r"(?:^|[\s(])(?:mr|mrs|ms|dr|prof|sr|jr|st|vs|etc|e\.g|i\.e|inc|ltd|co|no|dept|approx|[A-Z])\.$",
+    r"(?:^|[\s(])(?:mr|mrs|ms|dr|prof|capt|sgt|lt|gen|rev|sr|jr|st|vs|e\.g|i\.e|inc|ltd|co|no|dept"
+    r"|approx|ph\.d|[bm]\.(?:a|sc?|ed)|[a-z])\.$",
     re.IGNORECASE,
 )
+_WRAPPED = 50
+"""Characters from which a line that ends without a stop goes on in a next one in lower case."""
 _WORD = re.compile(r"\w+(?:['’.-]\w+)*")
 
 
@@ -90,13 +93,21 @@ def sentence_places(text: str) -> list[Place]:
     """
     places, start = [], 0
     for found in _BREAK.finditer(text):
-        ends_line = "\n" in found.group()
-        if not ends_line and _NO_END.search(text, start, found.start()):
+        breaks = found.group().count("\n")
+        if not breaks and _NO_END.search(text, start, found.start()):
+            continue
+        if breaks == 1 and _goes_on(text, found.start(), found.end()):
             continue
         places.append((start, found.end()))
         start = found.end()
     places.append((start, len(text)))
     return [place for place in (_trimmed(text, *place) for place in places) if place[0] < place[1]]
+
+
+def _goes_on(text: str, end: int, start: int) -> bool:
+    """Whether a line break only wraps a long line."""
+    line = text[text.rfind("\n", 0, end) + 1 : end]
+    return len(line) >= _WRAPPED and line[-1] not in ".!?…:;" and text[start : start + 1].islower()
 
 
 def split_sentences(text: str) -> list[str]:

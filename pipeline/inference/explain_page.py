@@ -8,8 +8,8 @@ from html import escape
 from pipeline.inference.explain import Explanation, Span
 
 _STYLE = """
-:root { color-scheme: light dark; --ink: #1c1b1a; --ground: #fbfaf7; --soft: #6b6760; --mark: #ffe08a;
-  --line: #ddd8cc; }
+:root { color-scheme: light dark; --ink: #1c1b1a; --ground: #fbfaf7; --soft: #6b6760;
+  --mark: #ffe08a; --line: #ddd8cc; }
 @media (prefers-color-scheme: dark) { :root { --ink: #eceae4; --ground: #1b1a18; --soft: #a39e93;
   --mark: #6b5410; --line: #3a3731; } }
 body { margin: 0 auto; max-width: 46rem; padding: 1.5rem 1rem 3rem; background: var(--ground);

@@ -15,9 +15,10 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pipeline.errors import ModelFolderError
+from pipeline.records import LongMessages
 
 FORMAT = 1
 """Raised when a folder of this layout can no longer be read by an older version."""
@@ -68,6 +69,8 @@ class Contract:
     """Tokens read of a message."""
     cleaning: CleaningFacts
     """What happened to the messages it learned from, and so must happen to new ones."""
+    long_messages: LongMessages = "head"
+    """What is read of a message longer than `max_length`: its head, or head+tail."""
 
     def to_json(self) -> str:
         """The file's text."""
@@ -176,6 +179,7 @@ def _contract(values: Mapping[str, Any], path: Path) -> Contract:
         "cleaning": isinstance(cleaning, dict)
         and _texts(cleaning.get("redact"))
         and all(isinstance(cleaning.get(name), bool) for name in ("own_words", "names")),
+        "long_messages": values.get("long_messages", "head") in get_args(LongMessages),
     }
     damaged = [name for name, good in checks.items() if not good]
     if damaged or not isinstance(task, dict) or not isinstance(cleaning, dict):
@@ -187,6 +191,7 @@ def _contract(values: Mapping[str, Any], path: Path) -> Contract:
         tuple(float(t) for t in values["thresholds"]),
         values["max_length"],
         CleaningFacts(cleaning["own_words"], tuple(cleaning["redact"]), cleaning["names"]),
+        values.get("long_messages", "head"),
     )
 
 

@@ -93,8 +93,9 @@ def ngrams(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The table places of all n-grams of all texts, and where each text's begin.
 
-    Two n-grams may share a place. Every text has at least its two special tokens, so none is empty. N-grams do not cross from
-    one text into the next: the places of a text are its single tokens, then pairs, then triples.
+    Two n-grams may share a place. Every text has at least its two special tokens, so none is
+    empty. N-grams do not cross from one text into the next: the places of a text are its single
+    tokens, then pairs, then triples.
     """
     lengths = np.array([len(ids) for ids in encoded], dtype=np.int64)
     flat = np.concatenate([np.asarray(ids, dtype=np.uint64) for ids in encoded])

@@ -69,7 +69,6 @@ def _incoming(task: Any, columns: Columns, source: str, number: int) -> Incoming
 def _objects(stream: BinaryIO, path: Path, on_bytes: Callable[[int], None] | None) -> Iterator[Any]:
     """The values of a JSON array, holding one at a time."""
     decode = codecs.getincrementaldecoder("utf-8-sig")("replace").decode
-    parser = json.JSONDecoder()
     text, at_end, began = "", False, False
     while True:
         text = text.lstrip()
@@ -79,24 +78,29 @@ def _objects(stream: BinaryIO, path: Path, on_bytes: Callable[[int], None] | Non
             text = text.removeprefix(",").lstrip()
         if began and text.startswith("]"):
             return
-        try:
-            if not began or not text:
-                raise ValueError
-            value, end = parser.raw_decode(text)
-            if isinstance(value, int | float) and end == len(text) and not at_end:
-                raise ValueError  # its digits may go on
-        except ValueError:
-            if at_end or len(text) > MAX_TASK:
-                raise InputError(f"{path}: not a whole JSON array of tasks.") from None
-            # Twice as much each time, so that a long task is not parsed over and over.
-            block = stream.read(max(_BLOCK, len(text)))
-            at_end = not block
-            if on_bytes:
-                on_bytes(len(block))
-            text += decode(block, final=at_end)
+        value, end = _value(text, at_end) if began else (None, 0)
+        if end:
+            yield value
+            text = text[end:]
             continue
-        yield value
-        text = text[end:]
+        if at_end or len(text) > MAX_TASK:
+            raise InputError(f"{path}: not a whole JSON array of tasks.")
+        # Twice as much each time, so that a long task is not parsed over and over.
+        block = stream.read(max(_BLOCK, len(text)))
+        at_end = not block
+        if on_bytes:
+            on_bytes(len(block))
+        text += decode(block, final=at_end)
+
+
+def _value(text: str, at_end: bool) -> tuple[Any, int]:
+    """The JSON value that a text begins with and where it ends; 0 where it is not whole."""
+    try:
+        value, end = json.JSONDecoder().raw_decode(text)
+    except ValueError:
+        return None, 0
+    goes_on = isinstance(value, int | float) and end == len(text) and not at_end
+    return value, 0 if goes_on else end
 
 
 def as_task(

@@ -55,5 +55,5 @@ def clean_text(text: str) -> Cleaned:
 
 def _tidy(text: str) -> str:
     """Trailing spaces and all but one of several empty lines out."""
-    text = "\n".join(line.rstrip() for line in text.split("\n"))
+    text = "\n".join([line.rstrip() for line in text.split("\n")])
     return re.sub(r"\n{3,}", "\n\n", text).strip("\n")

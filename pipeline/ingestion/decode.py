@@ -28,7 +28,9 @@ _INVISIBLE = re.compile(
 )
 _LOOSE_JOINER = re.compile("(?:(?<=\\s)|^)[\u200c\u200d]+|[\u200c\u200d]+(?=\\s|$)")
 _SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3164]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NOT_ASCII = re.compile(r"[^\x09\x0a\x20-\x7e]")
+_MOJIBAKE = re.compile("[ÃÂâÐÑ][\u0080-\u00bf\u0152-\u0178\u02c6-\u2122]")
 
 
 def decode(data: bytes, charset: str = "") -> str:
@@ -53,10 +55,11 @@ def readable(text: str) -> str:
     >>> readable("a\u200bb\r\ncafÃ© \u200c \u200c")
     'ab\ncafé  '
     """
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
     if _NOT_ASCII.search(text) is None:
         return text
-    if any("\ud800" <= c <= "\udfff" for c in text):
+    if _SURROGATE.search(text):
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     text = _LOOSE_JOINER.sub("", _INVISIBLE.sub("", text))
     return _mended(_SPACES.sub(" ", text))
@@ -64,7 +67,7 @@ def readable(text: str) -> str:
 
 def _mended(text: str) -> str:
     """Undo UTF-8 that was read as another encoding, where there are signs of it."""
-    if not re.search("[ÃÂâÐÑ][\u0080-\u00bf\u0152-\u0178\u02c6-\u2122]", text):
+    if not _MOJIBAKE.search(text):
         return text
     from ftfy import fix_encoding
 

@@ -6,16 +6,17 @@ language. Each record has a time limit, and whatever goes wrong with one is said
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import signal
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from pipeline.errors import PipelineError
+from pipeline.ingestion.finished import Finished, as_finished
 from pipeline.ingestion.incoming import Incoming, Parsed, Record, Unparsed
 from pipeline.ingestion.language import language_of
 from pipeline.ingestion.prepare import prepare
@@ -33,15 +34,17 @@ class Plan:
     cleaning: Cleaning
     owners: frozenset[str] = frozenset()
     salt: bytes = b""
+    similarity: float = 0.8
+    """From which on messages are near-duplicates."""
 
 
 class _TooSlowError(Exception):
     """A record took longer than its limit."""
 
 
-def finish_all(records: Iterable[Record | Message], plan: Plan) -> list[Message | Rejection]:
-    """`finish` for a batch of records, in their order."""
-    return [finish(record, plan) for record in records]
+def finish_all(records: Iterable[Record | Message], plan: Plan) -> Finished:
+    """`finish` for a batch of records, and the tables of what came of them."""
+    return as_finished((finish(record, plan) for record in records), plan.similarity)
 
 
 def finish(record: Record | Message, plan: Plan) -> Message | Rejection:
@@ -94,13 +97,12 @@ def _not_for(owners: frozenset[str], parsed: Incoming) -> str:
     return ""
 
 
+@lru_cache(maxsize=4096)
 def _hashed(sender: str, salt: bytes) -> str:
     """Who sent it, so that their messages can be grouped but not their name be read."""
     if not sender:
         return ""
-    return hmac.new(salt, sender.lower().encode("utf-8", "replace"), hashlib.sha256).hexdigest()[
-        :16
-    ]
+    return hmac.digest(salt, sender.lower().encode("utf-8", "replace"), "sha256").hex()[:16]
 
 
 @contextmanager

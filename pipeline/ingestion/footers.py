@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import re
 
+from pipeline.ingestion.history import has_any
+
 MAX_SIGNATURE = 14
 """Lines of a signature at most; more is text under a rule."""
+MAX_SIGN_OFF = 80
+"""Characters of a line such as "Best regards,"."""
 
+_LETTER = re.compile(r"[^\W\d_]")
+_RULES = frozenset("-—–_*")
 _DELIMITER = re.compile(r"^(?:--|—|–|_{2,5}|-{3,60}|\*{3,60}|_{6,60})\s*$")
 _MOBILE = re.compile(
     r"^\W{0,3}(?:sent (?:from|via|with|using) (?:my |the )?(?:mobile|phone|iphone|ipad|ios"
@@ -33,6 +39,13 @@ _MOBILE = re.compile(
     r".{0,80}$",
     re.IGNORECASE,
 )
+# Every line that it matches holds one of these, in lower case.
+_MOBILE_HINTS = (
+    "sent ", "get outlook", "gesendet", "diese nachricht", "envoyé", "télécharger", "enviado",
+    "obtener", "obter", "inviato", "scarica", "verzonden", "verstuurd", "downloaden", "skickat",
+    "sendt", "lähetetty", "wysłane", "odesláno", "отправлено", "надіслано", "发自", "從我的",
+    "送信", "보냄",
+)  # fmt: skip
 _DISCLAIMER = re.compile(
     r"^\W{0,4}(?:(?:confidentiality|privacy|legal|email) (?:notice|note|disclaimer|statement)"
     r"|disclaimer\s*[:.]"
@@ -84,7 +97,7 @@ _BANNER = re.compile(
     r"|warning: (?:external|this email)|externe e-?mail|attention\s*: courriel externe)",
     re.IGNORECASE,
 )
-# Every line that the three above match holds one of these.
+# Every line that the three above match holds one of these, in lower case.
 _HINTS = (
     "confid", "privacy", "legal", "notice", "disclaimer", "privileged", "intended", "solely",
     "this e", "this m", "this c", "this t", "of this", "environment", "print", "vertraulich",
@@ -137,10 +150,14 @@ _ROLE = re.compile(
 def without_footers(lines: list[str]) -> tuple[list[str], set[str]]:
     """The lines above (and, for banners, below) what is no word of the writer's."""
     removed: set[str] = set()
-    lines = _without_disclaimers(lines, removed)
-    kept = [line for line in lines if not _is_mobile_footer(line)]
-    if len(kept) < len(lines):
-        removed.add("mobile_footer")
+    whole = "\n".join(lines).lower()
+    # Most messages hold no word of either kind and are done with here.
+    kept = _without_disclaimers(lines, removed) if has_any(whole, _HINTS) else list(lines)
+    if has_any(whole, _MOBILE_HINTS):
+        own = [line for line in kept if not _is_mobile_footer(line)]
+        if len(own) < len(kept):
+            removed.add("mobile_footer")
+        kept = own
     while removed and kept and (not kept[-1].strip() or _DELIMITER.match(kept[-1])):
         kept.pop()  # the rule above a footer
     return _without_signature(kept, removed), removed
@@ -151,9 +168,6 @@ def _is_mobile_footer(line: str) -> bool:
 
 
 def _without_disclaimers(lines: list[str], removed: set[str]) -> list[str]:
-    whole = "\n".join(lines).lower()
-    if not any(hint in whole for hint in _HINTS):  # most messages are done with here
-        return lines
     kept: list[str] = []
     starts_paragraph, own_above = True, False
     at = 0
@@ -169,7 +183,7 @@ def _without_disclaimers(lines: list[str], removed: set[str]) -> list[str]:
             removed.add("disclaimer")
             break
         kept.append(lines[at])
-        own_above = own_above or any(c.isalpha() for c in line)
+        own_above = own_above or _LETTER.search(line) is not None
         starts_paragraph = not line
         at += 1
     return kept
@@ -177,7 +191,7 @@ def _without_disclaimers(lines: list[str], removed: set[str]) -> list[str]:
 
 def _without_signature(lines: list[str], removed: set[str]) -> list[str]:
     for at in range(len(lines) - 1, -1, -1):
-        if _DELIMITER.match(lines[at]) and _is_signature(lines, at):
+        if lines[at][:1] in _RULES and _DELIMITER.match(lines[at]) and _is_signature(lines, at):
             removed.add("signature")
             return lines[:at]
     end = _contact_block(lines)
@@ -190,7 +204,7 @@ def _without_signature(lines: list[str], removed: set[str]) -> list[str]:
 def _is_signature(lines: list[str], delimiter: int) -> bool:
     """Whether the lines under a delimiter are a signature and not more text."""
     below = [line.strip() for line in lines[delimiter + 1 :] if line.strip()]
-    above = any(any(c.isalpha() for c in line) for line in lines[:delimiter])
+    above = any(_LETTER.search(line) for line in lines[:delimiter])
     if not above or len(below) > MAX_SIGNATURE:
         return False
     if any(re.match(r"p\.? ?s\b", line, re.IGNORECASE) for line in below):
@@ -208,7 +222,7 @@ def _contact_block(lines: list[str]) -> int | None:
     texts = [at for at, line in enumerate(lines) if line.strip()]
     for back in range(2, min(MAX_SIGNATURE, len(texts)) + 1):
         at = texts[-back]
-        if not _SIGN_OFF.match(lines[at].strip()):
+        if len(lines[at]) > MAX_SIGN_OFF or not _SIGN_OFF.match(lines[at].strip()):
             continue
         below = texts[-back + 1 :]
         named = len(lines[below[0]].split()) <= 5 and not _is_contact(lines[below[0]])

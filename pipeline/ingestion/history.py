@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+_MARKS = frozenset(">-_=*")
 MAX_LINE = 400
 """Characters of a line that are looked at; reply headers are shorter."""
 
@@ -67,12 +68,25 @@ _OTHER_HEADER = re.compile(
 _RULE = re.compile(r"^\s*[-_=*]{8,}\s*$")
 
 
+# Every ASCII line that `_MARK` and `_FORWARD` match holds one of these, in lower case.
+_HINTS = (
+    "origin", "oorspronkelijk", "ursprungligt", "oprindelig", "opprinnelig", "oryginalna",
+    "forward", "weitergeleitete", "reenviado", "inoltrato", "doorgestuurd", "encaminhada",
+    "vidarebefordrat",
+)  # fmt: skip
+
+
 def own_lines(lines: Sequence[str]) -> tuple[list[str], set[str]]:
     """The lines that are not earlier mail, and what was left out: `quote`, `forward`."""
     kept: list[str] = []
     removed: set[str] = set()
+    telling = _telling(lines)
     at = 0
     while at < len(lines):
+        if not telling[at]:
+            kept.append(lines[at])
+            at += 1
+            continue
         if _is_quoted(lines, at):
             removed.add("quote")
             at += 1
@@ -94,6 +108,29 @@ def own_lines(lines: Sequence[str]) -> tuple[list[str], set[str]]:
     while removed and kept and (not kept[-1].strip() or _RULE.match(kept[-1])):
         kept.pop()
     return kept, removed
+
+
+def _telling(lines: Sequence[str]) -> list[bool]:
+    """Which lines may begin earlier mail; most cannot, and need no closer look.
+
+    All that does has a mark at its start, a word of `_HINTS`, or a colon (which an attribution that
+    was broken has two lines further down); what is not ASCII may be another way to write these.
+    """
+    marked = [":" in line or line.lstrip()[:1] in _MARKS or not line.isascii() for line in lines]
+    hinted = has_any("\n".join(lines).lower(), _HINTS)
+    below = [*marked[1:], False, False]
+    return [
+        here or below[at] or below[at + 1] or (hinted and has_any(lines[at].lower(), _HINTS))
+        for at, here in enumerate(marked)
+    ]
+
+
+def has_any(text: str, words: Sequence[str]) -> bool:
+    """Whether a text holds one of the words."""
+    for word in words:  # noqa: SIM110 (a generator takes three times as long)
+        if word in text:
+            return True
+    return False
 
 
 def _is_quoted(lines: Sequence[str], at: int) -> bool:

@@ -8,7 +8,6 @@ time and memory than the rest of ingestion together; for a flag, words are enoug
 from __future__ import annotations
 
 import re
-from collections import Counter
 
 _WORDS = {
     "en": (
@@ -89,9 +88,10 @@ def language_of(text: str) -> str:
             least = 0.03 if code in ("ja", "uk") else 0.3
             if letters and len(script.findall(start)) > least * letters:
                 return code
-    hits: Counter[str] = Counter()
-    for token in _TOKEN.findall(start.lower()):
-        for code in _BY_WORD.get(token, ()):
-            hits[code] += 1
-    (best, most), (_, second) = [*hits.most_common(2), ("", 0), ("", 0)][:2]
-    return best if most >= 2 and most > 1.2 * second else ""
+    hits: dict[str, int] = {}
+    for codes in map(_BY_WORD.get, _TOKEN.findall(start.lower())):
+        for code in codes or ():
+            hits[code] = hits.get(code, 0) + 1
+    best = max(hits, key=hits.__getitem__, default="")
+    most = hits.pop(best, 0)
+    return best if most >= 2 and most > 1.2 * max(hits.values(), default=0) else ""

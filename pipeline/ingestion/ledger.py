@@ -6,15 +6,17 @@ source the next record comes from and how many of its records are done.
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.ingestion.finished import COUNTED, Finished
 from pipeline.records import Message, Rejection, arrow_schema
-from pipeline.store import write_json, write_records
+from pipeline.store import atomic_path, write_json
 
 CHUNK = 4000
 """Records that an interruption may cost at most."""
@@ -31,11 +33,9 @@ class Ledger:
         self.done: int = state.get("done", 0)
         self._chunks: int = state.get("chunks", 0)
         self.counts: dict[str, Counter[str]] = {
-            name: Counter(state.get("counts", {}).get(name, {}))
-            for name in ("reasons", "removed", "languages", "origins")
+            name: Counter(state.get("counts", {}).get(name, {})) for name in COUNTED
         }
-        self._messages: list[Message] = []
-        self._rejected: list[Rejection] = []
+        self._waiting: list[Finished] = []
 
     def _state(self) -> dict[str, Any]:
         try:
@@ -44,40 +44,45 @@ class Ledger:
             return {}
         return state if isinstance(state, dict) else {}
 
-    def add(self, key: str, record: Message | Rejection) -> None:
-        """Take in the next finished record of the source `key`."""
-        self.done = self.done + 1 if key == self.key else 1
-        self.key = key
-        if isinstance(record, Rejection):
-            self._rejected.append(record)
-            self.counts["reasons"][record.reason] += 1
-        else:
-            self._messages.append(record)
-            self.counts["removed"].update(record.extra.get("removed", ()))
-            self.counts["languages"][str(record.extra.get("language", "unknown"))] += 1
-            self.counts["origins"][str(record.extra.get("origin", "own"))] += 1
-        if len(self._messages) + len(self._rejected) >= CHUNK:
+    def add(self, keys: Sequence[str], batch: Finished) -> None:
+        """Take in the next finished records, and the source of each."""
+        for key, records in itertools.groupby(keys):
+            self.done = (self.done if key == self.key else 0) + len(list(records))
+            self.key = key
+        for name, counts in batch.counts.items():
+            self.counts[name].update(counts)
+        self._waiting.append(batch)
+        if sum(len(b.messages) + len(b.rejected) for b in self._waiting) >= CHUNK:
             self.flush()
 
     def flush(self) -> None:
         """Write what is in memory."""
-        if self._messages:
-            write_records(self._path("messages", self._chunks), self._messages, Message)
-        if self._rejected:
-            write_records(self._path("rejected", self._chunks), self._rejected, Rejection)
-        self._messages, self._rejected = [], []
+        self._write("messages", [batch.messages for batch in self._waiting])
+        self._write("rejected", [batch.rejected for batch in self._waiting])
+        self._waiting = []
         self._chunks += 1
         state = {"key": self.key, "done": self.done, "chunks": self._chunks, "counts": self.counts}
         write_json(self._folder / "state.json", state)
 
-    def tables(self, kind: str) -> Iterator[Any]:
+    def _write(self, kind: str, tables: list[Any]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if any(map(len, tables)):
+            with atomic_path(self._path(kind, self._chunks)) as temporary:
+                # Random numbers such as the sketches do not compress, nor repeat.
+                pq.write_table(
+                    pa.concat_tables(tables), temporary, compression="lz4", use_dictionary=False
+                )
+
+    def tables(self, kind: str, columns: Sequence[str] | None = None) -> Iterator[Any]:
         """The Arrow tables of the chunks of `messages` or `rejected`, in order."""
         import pyarrow.parquet as pq
 
         for number in range(self._chunks):
             path = self._path(kind, number)
             if path.is_file():
-                yield pq.read_table(path)
+                yield pq.read_table(path, columns=columns)
 
     def remove(self) -> None:
         """Delete the chunks, once everything is written in its place."""

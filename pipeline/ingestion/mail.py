@@ -1,31 +1,25 @@
 """One mail (RFC 5322) as a message: its headers, its text, and whether a person wrote it.
 
-Real mail breaks every rule, and the standard library's parser raises on some of it (headers with a
-bad address, unknown character sets), so headers are read with the older, forgiving policy and every
-step has a fallback. Nothing here raises on any bytes.
+Real mail breaks every rule (bad addresses, unknown character sets, bytes where only ASCII may
+stand), so every step has a fallback. Nothing here raises on any bytes.
 """
 
 from __future__ import annotations
 
-import email
 import email.errors
 import email.header
-import email.message
 import email.utils
 import hashlib
 import re
-from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import PurePath
 
+from pipeline.ingestion import mime
 from pipeline.ingestion.decode import decode, readable
 from pipeline.ingestion.incoming import Incoming
 from pipeline.ingestion.markup import looks_like_html, to_text
+from pipeline.ingestion.mbox import MAX_MAIL
 from pipeline.records import Message, Rejection
-
-Mail = email.message.Message
-
-MAX_PARTS = 200
-"""MIME parts looked at; a mail with more is an attack or an archive."""
 
 _ROBOT = re.compile(
     r"^(?:no[-_.]?reply|do[-_.]?not[-_.]?reply|mailer-daemon|postmaster|bounces?|notifications?"
@@ -49,7 +43,10 @@ _TELLING = {
     "list-unsubscribe": "bulk",
     "x-mailman-version": "bulk",
 }
+_HEADERS = frozenset({"from", "to", "subject", "date", "message-id", "received", "x-gm-thrid"})
 _ADDRESS = re.compile(r"[^\s<>,;:\"()\[\]]{1,64}@[^\s<>,;:\"()\[\]@]{1,255}")
+# Thunderbird leaves deleted mails in the file, marked, until it is compacted.
+_MOZILLA_DELETED = re.compile(r"[0-9a-fA-F]{3}[89a-fA-F]")
 _ANSWERED = re.compile(r"<([^<>\s]+)>")
 
 
@@ -61,20 +58,22 @@ def parse(data: bytes, source: str, position: str) -> Incoming | Rejection:
         source: the file it was read from.
         position: where in it, for `Message.position`.
     """
-    mail = email.message_from_bytes(data)
-    head = {name.lower() for name in mail.keys()}  # noqa: SIM118 (a mail is no dict)
-    if not head & {"from", "to", "subject", "date", "message-id", "received", "x-gm-thrid"}:
+    mail = mime.parse(data)
+    if mail.fields.keys().isdisjoint(_HEADERS):
         return Rejection(source, position, "not_mail", "expected mail headers", shown(data))
-    unwanted = _unwanted(mail, source)
+    sender = _addresses(mail, "from")
+    unwanted = _unwanted(mail, source, sender)
     if unwanted:
         return Rejection(source, position, *unwanted)
     text = _text(mail)
-    subject = _header(mail, "Subject")
+    subject = _header(mail, "subject")
     if not text.strip():
+        if len(data) >= MAX_MAIL:
+            detail = f"no text in the first {MAX_MAIL:,} bytes"
+            return Rejection(source, position, "too_long", detail)
         return Rejection(source, position, "empty_text", "expected a text or HTML part with text")
-    sender = _addresses(mail, "From")
     sent_at = _date(mail)
-    recipients = _addresses(mail, "To", "Cc", "Delivered-To", "X-Original-To")
+    recipients = _addresses(mail, "to", "cc", "delivered-to", "x-original-to")
     identity = _id(mail)
     if not identity:
         core = "\n".join((*sender, sent_at, subject, text))
@@ -106,54 +105,67 @@ def shown(data: bytes, limit: int = 20_000) -> str:
     return readable(data[:limit].decode("utf-8", "backslashreplace"))
 
 
-def _unwanted(mail: Mail, source: str) -> tuple[str, str] | None:
+def _unwanted(mail: mime.Part, source: str, sender: tuple[str, ...]) -> tuple[str, str] | None:
     """The reason and detail for which no person should answer this mail; None if there is none."""
     standing = _places(mail, source)
     for reason, places in _UNWANTED.items():
         found = places & standing
         if found:
             return reason, f"found in '{min(found)}'"
-    auto = _header(mail, "Auto-Submitted").lower()
+    auto = _header(mail, "auto-submitted").lower()
     if auto and not auto.startswith("no"):
         return "automatic", "Auto-Submitted"
-    if mail.get_content_type() == "multipart/report":
+    if mail.content_type == "multipart/report":
         return "automatic", "a delivery report"
-    if _header(mail, "Precedence").lower() in ("bulk", "list", "junk", "auto_reply"):
+    if _header(mail, "precedence").lower() in ("bulk", "list", "junk", "auto_reply"):
         return "bulk", "Precedence"
-    telling = min(_TELLING.keys() & {name.lower() for name in mail.keys()}, default="")  # noqa: SIM118
+    telling = min(_TELLING.keys() & mail.fields.keys(), default="")
     if telling:
         return _TELLING[telling], telling
-    if any(_ROBOT.match(address) for address in _addresses(mail, "From")):
+    if any(_ROBOT.match(address) for address in sender):
         return "automatic", "a sender that takes no replies"
     return None
 
 
-def _places(mail: Mail, source: str) -> set[str]:
+def _places(mail: mime.Part, source: str) -> frozenset[str]:
     """The folders and labels a mail stands in, lower-cased."""
-    path = PurePath(source)
-    names = [path.stem, *path.parts[-3:-1]]
-    names += _header(mail, "X-Gmail-Labels").split(",")
-    if _header(mail, "X-Spam-Flag").lower() == "yes":
+    names = _header(mail, "x-gmail-labels").split(",")
+    if _header(mail, "x-spam-flag").lower() == "yes":
         names.append("spam")
+    if _MOZILLA_DELETED.fullmatch(_header(mail, "x-mozilla-status")):
+        names.append("trash")
+    return _folders(source) | {name.strip().strip('"').lower() for name in names}
+
+
+@lru_cache(maxsize=16)
+def _folders(source: str) -> frozenset[str]:
+    path = PurePath(source)
+    names = [path.stem, *map(_folder, path.parts[-3:-1])]
     flags = path.name.rpartition("2,")[2] if ":2," in path.name or "!2," in path.name else ""
     names += [name for flag, name in (("T", "trash"), ("D", "draft")) if flag and flag in flags]
-    return {name.strip().strip('"').lower() for name in names}
+    return frozenset(name.lower() for name in names)
 
 
-def _header(mail: Mail, name: str) -> str:
+def _folder(name: str) -> str:
+    """A folder's name in the mail program.
+
+    Maildir++ writes Junk as .Junk and Work/Junk as .Work.Junk, Apple Mail exports Junk.mbox, and
+    Thunderbird keeps the folders below Junk in Junk.sbd.
+    """
+    return name.rpartition(".")[2] if name.startswith(".") else re.sub(r"\.(?:mbox|sbd)$", "", name)
+
+
+def _header(mail: mime.Part, name: str) -> str:
     """A header as text, its encoded words decoded (RFC 2047)."""
-    value = mail.get(name)
-    if value is None:
-        return ""
-    return _decoded(value)
+    value = mail.field(name)
+    return _decoded(value) if value else ""
 
 
-def _decoded(value: object) -> str:
-    text = str(value)
-    # Raw 8-bit bytes come as a Header of an unknown charset.
-    if isinstance(value, email.header.Header) or "=?" in text:
+def _decoded(value: bytes) -> str:
+    text = decode(value)
+    if "=?" in text:
         try:
-            parts = email.header.decode_header(value)  # type: ignore[arg-type]
+            parts = email.header.decode_header(text)
             text = "".join(
                 decode(part, charset or "") if isinstance(part, bytes) else part
                 for part, charset in parts
@@ -163,82 +175,61 @@ def _decoded(value: object) -> str:
     return readable(" ".join(text.split()))
 
 
-def _addresses(mail: Mail, *names: str) -> tuple[str, ...]:
+def _addresses(mail: mime.Part, *names: str) -> tuple[str, ...]:
     """The bare, lower-cased addresses of these headers, in their order."""
-    values = (_decoded(value) for name in names for value in mail.get_all(name, []))
+    values = (_decoded(value) for name in names for value in mail.fields.get(name, ()))
     # The library's parser gives up on a whole header for one bad address in it.
     return tuple(dict.fromkeys(_ADDRESS.findall(" ".join(values).lower())))
 
 
-def _date(mail: Mail) -> str:
+def _date(mail: mime.Part) -> str:
     try:
-        return email.utils.parsedate_to_datetime(_header(mail, "Date")).isoformat()
+        return email.utils.parsedate_to_datetime(_header(mail, "date")).isoformat()
     except (ValueError, TypeError, IndexError, OverflowError):
         return ""
 
 
-def _id(mail: Mail) -> str:
-    found = _header(mail, "Message-ID").strip("<> ")
+def _id(mail: mime.Part) -> str:
+    found = _header(mail, "message-id").strip("<> ")
     return found if found and len(found) < 500 else ""
 
 
-def _thread(mail: Mail, identity: str) -> str:
+def _thread(mail: mime.Part, identity: str) -> str:
     """Gmail's thread number, else the first mail of the thread that the headers name."""
-    gmail = _header(mail, "X-GM-THRID")
+    gmail = _header(mail, "x-gm-thrid")
     if gmail:
         return gmail
-    answered = _ANSWERED.findall(_header(mail, "References") + _header(mail, "In-Reply-To"))
+    answered = _ANSWERED.findall(_header(mail, "references") + _header(mail, "in-reply-to"))
     return answered[0] if answered else identity
 
 
-def _text(mail: Mail) -> str:
+def _text(mail: mime.Part) -> str:
     """The text a reader sees first: the plain part, or the HTML part if that says more."""
-    plain = html = ""
-    for part in _parts(mail):
-        kind = part.get_content_type()
-        if kind == "text/plain" and not plain.strip():
+    plain = ""
+    html: mime.Part | None = None
+    for part in mime.leaves(mail):
+        kind = part.content_type
+        if kind == "text/html":
+            html = html or part
+        # A multipart without its boundaries is text too, as the mail programs show it.
+        elif kind.startswith(("text/plain", "multipart/")) and not plain.strip():
             plain = _flowed(part, _content(part))
-        elif kind == "text/html" and not html:
-            html = _content(part)
     if plain.strip() and looks_like_html(plain):
         plain = to_text(plain)
     # A plain part of one line is often only "your program cannot show this mail".
-    if html and len(plain.split()) < 8:
-        from_html = to_text(html)
+    if html is not None and len(plain.split(None, 8)) < 8:
+        from_html = to_text(_content(html))
         return from_html if len(from_html.split()) > len(plain.split()) else plain
     return plain
 
 
-def _parts(mail: Mail) -> Iterator[Mail]:
-    """The parts that may hold the mail's own text, in order; attached mails are someone else's."""
-    waiting = [mail]
-    for _ in range(MAX_PARTS):
-        if not waiting:
-            return
-        part = waiting.pop()
-        payload = part.get_payload()
-        if isinstance(payload, list):
-            if part.get_content_type() != "message/rfc822":
-                waiting += [inner for inner in reversed(payload) if isinstance(inner, Mail)]
-        elif not str(part.get("Content-Disposition", "")).lower().startswith("attachment"):
-            yield part
+def _content(part: mime.Part) -> str:
+    return readable(decode(part.content(), part.parameter("charset")))
 
 
-def _content(part: Mail) -> str:
-    try:
-        data = part.get_payload(decode=True)
-    except (ValueError, LookupError, AssertionError):
-        data = str(part.get_payload()).encode("utf-8", "surrogateescape")
-    try:
-        charset = part.get_content_charset() or ""
-    except (ValueError, LookupError, TypeError, AttributeError):
-        charset = ""
-    return readable(decode(data if isinstance(data, bytes) else b"", charset))
-
-
-def _flowed(part: Mail, text: str) -> str:
+def _flowed(part: mime.Part, text: str) -> str:
     """Join the soft line breaks of ``format=flowed`` (RFC 3676)."""
-    if str(part.get_param("format", "")).lower() != "flowed":
+    if part.parameter("format").lower() != "flowed":
         return text
     lines: list[str] = []
     soft = False

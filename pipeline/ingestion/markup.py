@@ -40,6 +40,8 @@ _SIGNATURE = re.compile(r"gmail_signature\b|moz-signature|^Signature$|x_Signatur
 def looks_like_html(text: str) -> bool:
     """Whether a text is HTML rather than prose in which a tag is mentioned."""
     start = text[:5000]
+    if "<" not in start:
+        return False
     return bool(_STARTS_AS_HTML.match(start)) or len(_LINE_TAGS.findall(start)) >= 2
 
 

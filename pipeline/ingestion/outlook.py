@@ -16,6 +16,7 @@ from pipeline.ingestion.incoming import Record
 from pipeline.ingestion.place import Place
 
 MAX_ITEMS = 10_000_000
+_SENDER_ADDRESS = "__substg1.0_0C1F"
 
 
 def read_msg(file: BinaryIO, place: Place) -> Iterator[Record]:
@@ -34,7 +35,9 @@ def read_msg(file: BinaryIO, place: Place) -> Iterator[Record]:
     try:
         with extract_msg.openMsg(file.read()) as item:
             headers = item.header.as_string() if item.header else ""
-            data = _as_mail(headers, item.subject, item.sender, item.body, item.htmlBody)
+            address = item.getStringStream(_SENDER_ADDRESS) or ""
+            sender = f"{item.sender or ''} <{address}>" if "@" in address else item.sender
+            data = _as_mail(headers, item.subject, sender, item.body, item.htmlBody)
     except Exception as error:  # noqa: BLE001 (the library raises anything on a damaged file)
         raise InputError(f"{place}: a damaged .msg file ({type(error).__name__}).") from None
     yield mail.parse(data, place.source, place.position(0))
@@ -73,29 +76,35 @@ def _mails(folder: Any, place: Place) -> Iterator[Record]:
     for number in itertools.count():
         if number >= folder.number_of_sub_messages:
             return
-        item = folder.get_sub_message(number)
-        data = _as_mail(
-            item.transport_headers or "",
-            item.subject,
-            item.sender_name,
-            item.plain_text_body,
-            item.html_body,
-        )
+        try:
+            item = folder.get_sub_message(number)
+            data = _as_mail(
+                item.transport_headers or "",
+                item.subject,
+                item.sender_name,
+                item.plain_text_body,
+                item.html_body,
+            )
+        except OSError as error:
+            yield inner.rejection(number, "damaged_file", f"an item cannot be read ({error})")
+            continue
         yield mail.parse(data, place.source, inner.position(number))
 
 
 def _as_mail(headers: str, subject: Any, sender: Any, plain: Any, html: Any) -> bytes:
-    """The item as a mail of one part, its headers as they came or made up from what is known."""
+    """The item as a mail of one part, with the headers that came and what else is known."""
     body = _bytes(plain) or _bytes(html)
     kind = "plain" if _bytes(plain) else "html"
-    kept = [
-        line
-        for line in _unfolded(headers)
-        if not line.lower().startswith(("content-", "mime-version"))
-    ]
-    if not kept:
-        kept = [f"From: {sender or ''}", f"Subject: {subject or ''}"]
-    head = "\n".join(" ".join(line.split()) for line in kept)
+    # Drafts, and what stayed inside one organisation, have no headers but these properties.
+    known = [f"From: {sender or ''}", f"Subject: {subject or ''}"]
+    fields: dict[str, str] = {}
+    for line in [*_unfolded(headers), *known]:
+        name, _, value = line.partition(":")
+        if name.lower() == "from" and "@" not in value:
+            continue  # the library makes this up where there are no headers
+        if value.strip() and not name.lower().startswith(("content-", "mime-version")):
+            fields.setdefault(name.lower(), " ".join(line.split()))
+    head = "\n".join(fields.values())
     return f"{head}\nContent-Type: text/{kind}; charset=utf-8\n\n".encode() + body
 
 

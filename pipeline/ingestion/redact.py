@@ -28,7 +28,7 @@ _TLD = (
     "com|org|net|edu|gov|io|co|ai|de|fr|es|it|nl|uk|eu|us|ca|au|ch|at|se|no|dk|fi|pl|br|in|jp|cn|ru"
     "|info|me|app|dev"
 )
-_HAS_DOMAIN = re.compile(rf"\w\.(?:{_TLD})\b")
+_HAS_DOMAIN = re.compile(rf"\.(?:{_TLD})\b")
 _DOMAIN = re.compile(
     rf"(?<![\w@.-])(?:[a-zA-Z0-9-]{{1,63}}\.){{1,4}}(?:{_TLD})(?:/[^\s<>\"']{{0,1000}}"
     rf"|\b(?![.@]\w))"
@@ -60,6 +60,7 @@ _NUMBERED = re.compile(
     re.IGNORECASE,
 )
 _LONG_NUMBER = re.compile(r"(?<![\w.,/-])\d{9,40}(?![\w.,/-]\d|\w)")
+_SIX_DIGITS = re.compile(r"\d[\d \u00a0().\-/]{5}")
 _DIGIT = re.compile(r"\d")
 _FOUR_DIGITS = re.compile(r"\d[\d -]{2,8}\d")
 _STREET_WORD = (
@@ -128,6 +129,8 @@ def _accounts(text: str) -> str:
 
 
 def _phones(text: str) -> str:
+    if not _SIX_DIGITS.search(text):
+        return text
     text = _PHONE.sub(_phone, text)
     return _LONG_NUMBER.sub("[ACCOUNT]", text)
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -35,6 +36,7 @@ from pipeline.ingestion.incoming import Incoming, Record, Unparsed
 from pipeline.ingestion.place import Place, buffered, peek
 from pipeline.records import Message, Rejection
 from pipeline.settings import Columns
+from pipeline.store import files_below
 
 __all__ = ["Incoming", "read", "scan"]
 
@@ -45,6 +47,11 @@ MAX_SPOOLED = 8_000_000_000
 """Bytes of an archive inside an archive, which must be unpacked to be read."""
 
 _PEEK = 1 << 16
+_SERVERS_OWN = re.compile(
+    r"(?:maildirfolder|maildirsize|subscriptions|dovecot[-.].*|courier(?:imap|pop3).*)$"
+)
+
+_EMLX_FLAGS = re.compile(rb"<key>flags</key>\s*<integer>(\d{1,18})</integer>")
 
 
 def read(
@@ -85,16 +92,13 @@ def scan(
         raise InputError(f"{source}: cannot be read ({error.strerror or error}).") from None
 
 
-def files_below(folder: Path) -> list[Path]:
-    """The files of a folder that may hold messages, sorted; hidden ones are left out.
+def message_files(folder: Path) -> list[Path]:
+    """The files of a folder that may hold messages, sorted.
 
-    Of a LinkedIn export these are the two with messages: the others hold connections and jobs.
+    Of a LinkedIn export these are the two with messages: the others hold connections and jobs. What
+    mail servers note beside the mails of a maildir is left out.
     """
-    found = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts)
-    )
+    found = [path for path in files_below(folder) if not _SERVERS_OWN.match(path.name)]
     exports = {path.parent for path in found if _linkedin_kind(path)}
     return [p for p in found if p.parent not in exports or p.suffix != ".csv" or _linkedin_kind(p)]
 
@@ -109,7 +113,7 @@ def _linkedin_kind(path: Path) -> str:
 def _scan_folder(
     folder: Path, columns: Columns, on_bytes: Callable[[int], None] | None
 ) -> Iterator[Record]:
-    for path in files_below(folder):
+    for path in message_files(folder):
         try:
             yield from scan(path, columns, on_bytes)
         except InputError as error:
@@ -208,9 +212,19 @@ def _read_mail(stream: BinaryIO, place: Place, _columns: Columns) -> Iterator[Re
 
 
 def _read_emlx(stream: BinaryIO, place: Place, _columns: Columns) -> Iterator[Record]:
-    """Apple Mail's file: the mail's length, the mail, and a property list that is not read."""
+    """Apple Mail's file: the mail's length, the mail, and a property list with its flags."""
     size = int(stream.readline(200).strip() or b"0")
     data = stream.read(min(size, mbox.MAX_MAIL))
+    while size > len(data) and (block := stream.read(min(size - len(data), 1 << 20))):
+        size -= len(block)
+    found = _EMLX_FLAGS.search(stream.read(_PEEK))
+    flags = int(found[1]) if found else 0
+    if flags & 1 << 1:
+        yield place.rejection(0, "spam_folder", "marked as deleted")
+        return
+    if flags & 1 << 6:
+        yield place.rejection(0, "draft", "marked as a draft")
+        return
     yield Unparsed(mail.parse, data, place.source, place.position(0))
 
 

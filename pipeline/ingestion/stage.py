@@ -103,22 +103,23 @@ def _read_all(
         settings.ingest.cleaning,
         frozenset(owner.strip().lower() for owner in settings.ingest.owner),
         _salt(settings.data.processed),
+        settings.ingest.near_duplicate_similarity,
     )
     total = sum(sizes.values())
     with progress.task("reading (kB)", max(total // 1000, 1)) as task:
         meter = _Meter(task)
         records = _records(settings, files, texts, ledger, earlier, meter)
-        for key, record in finished(records, plan, workers_for(total)):
-            ledger.add(key, record)
-            meter.count()
+        for keys, batch in finished(records, plan, workers_for(total)):
+            ledger.add(keys, batch)
+            meter.count(len(keys))
 
 
 def _files(paths: list[Path]) -> dict[Path, bool]:
     """The files to read in their order, and for each whether the user named it himself."""
-    from pipeline.ingestion.sources import files_below
+    from pipeline.ingestion.sources import message_files
 
     named = {path for path in paths if not path.is_dir()}
-    below = [file for path in paths if path.is_dir() for file in files_below(path)]
+    below = [file for path in paths if path.is_dir() for file in message_files(path)]
     return {path: path in named for path in files_in([*named, *below])}
 
 
@@ -187,8 +188,8 @@ class _Meter:
     def add(self, size: int) -> None:
         self._task.advance(size / 1000)
 
-    def count(self) -> None:
-        self._count += 1
+    def count(self, records: int) -> None:
+        self._count += records
         now = time.monotonic()
         if now - self._shown > 0.5:
             rate = self._count / (now - self._started)
@@ -200,19 +201,16 @@ def _write(
     settings: Settings, ledger: Ledger, folder: Path, progress: Progress
 ) -> Mapping[str, Any]:
     """The two tables from the ledger's chunks, and the counts for the manifest."""
+    from pipeline.ingestion.finished import COUNTED
     from pipeline.ingestion.merge import merge
 
     similarity = settings.ingest.near_duplicate_similarity
     merged = merge(ledger, folder, (MESSAGES, REJECTED), similarity, progress)
-    reasons, removed, languages, origins = (
-        ledger.counts[name] for name in ("reasons", "removed", "languages", "origins")
-    )
+    reasons, removed, languages, origins = map(ledger.counts.__getitem__, COUNTED)
     if not merged.messages:
         names = ", ".join(map(str, [*settings.data.messages, *settings.data.test]))
         counted = ", ".join(f"{n:,} {reason}" for reason, n in reasons.most_common())
         raise DataError(f"No message in {names}: {counted or 'no records at all'}.")
-    if merged.doubles:
-        reasons["duplicate_id"] += merged.doubles
     return {
         "messages": merged.messages,
         "rejected": sum(reasons.values()),

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,7 @@ def fit_predict(known: Any, hits: Hits, asked: Any, multi_label: bool) -> Scores
 
 
 def held_out(
-    rows: Any, hits: Hits, groups: Sequence[str], multi_label: bool, folds: int = 5
+    rows: Any, hits: Hits, groups: Sequence[Hashable], multi_label: bool, folds: int = 5
 ) -> Scores:
     """Probabilities of every row from a model that saw neither it nor its group.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pipeline.errors import InputError
 from pipeline.labeling.log import now
+from pipeline.progress import SILENT, Progress
 from pipeline.store import atomic_path
 
 
@@ -48,6 +49,24 @@ def read_list(path: Path) -> list[Item]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: no list can be read there ({type(error).__name__}).") from None
     return [_item(line, path, n) for n, line in enumerate(lines, start=1) if line.strip()]
+
+
+def items_of(path: Path, known: Container[str], progress: Progress = SILENT) -> list[Item]:
+    """The items of a list whose messages are in the project; says how many are not.
+
+    Raises:
+        InputError: the list cannot be read, or none of its messages is known.
+    """
+    items = read_list(path)
+    found = [item for item in items if item.message in known]
+    if items and not found:
+        raise InputError(
+            f"{path}: none of its {len(items)} message(s) is in this project. Was it made for "
+            "other messages, or under other settings (--config)?"
+        )
+    if len(found) < len(items):
+        progress.note(f"{path}: {len(items) - len(found)} message(s) are not in this project.")
+    return found
 
 
 def _item(line: str, path: Path, number: int) -> Item:

@@ -69,6 +69,15 @@ def by_majority(annotations: Iterable[Annotation], task: Task) -> dict[str, Reso
     return resolve(annotations, task)
 
 
+def judged_by_people(annotations: Iterable[Annotation]) -> set[str]:
+    """The messages on which a person's answer stands."""
+    return {
+        annotation.message
+        for annotation in latest(annotations)
+        if annotation.asks is not None and annotation.role not in MACHINES
+    }
+
+
 def ballots(
     annotations: Iterable[Annotation], task: Task, machines: Machines = "where_alone"
 ) -> dict[str, list[Annotation]]:

@@ -14,8 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import DataError
+from pipeline.records import Message
 
 SPLITS = ("train", "validation", "test")
+
+KEPT_TOGETHER = ("pair", "thread", "template")
+"""Fields whose value makes messages belong together, whoever splits or resamples them."""
 
 
 @dataclass(frozen=True)
@@ -95,25 +99,59 @@ def split_by_time(items: Sequence[Item], shares: Mapping[str, float]) -> dict[st
 
 def group(items: Iterable[Item]) -> list[list[Item]]:
     """Items joined by shared keys, directly or through others, in order of first appearance."""
-    parent: dict[str, str] = {}
-
-    def root(key: str) -> str:
-        while parent[key] != key:
-            parent[key] = parent[parent[key]]  # halve the path as we climb
-            key = parent[key]
-        return key
-
     items = list(items)
-    for item in items:
-        own = f"id:{item.id}"
-        parent[own] = own
-        for key in item.keys:
-            parent.setdefault(key, key)
-            parent[root(own)] = root(key)
-    members: dict[str, list[Item]] = defaultdict(list)
-    for item in items:
-        members[root(f"id:{item.id}")].append(item)
+    members: dict[int, list[Item]] = defaultdict(list)
+    for item, number in zip(items, connected([item.keys for item in items]), strict=True):
+        members[number].append(item)
     return list(members.values())
+
+
+def groups_of(messages: Sequence[Message], kinds: Iterable[str] = KEPT_TOGETHER) -> list[int]:
+    """Per message the number of its group: those that share a pair, a thread or a template.
+
+    Whatever resamples, cross-validates or splits messages should do it with these.
+
+    Args:
+        messages: in any order.
+        kinds: which fields join messages.
+    """
+    return connected([keys_of(message, kinds) for message in messages])
+
+
+def keys_of(message: Message, kinds: Iterable[str]) -> tuple[str, ...]:
+    """What a message shares with the others of its group, such as ``thread:abc``.
+
+    >>> keys_of(Message("m1", "text", pair="p7"), ("pair", "thread"))
+    ('pair:p7',)
+    """
+    return tuple(f"{kind}:{value}" for kind in kinds if (value := getattr(message, kind)))
+
+
+def connected(keys: Iterable[Iterable[str]]) -> list[int]:
+    """Number the groups of rows that share a key, directly or through others.
+
+    Numbers start at 0 and rise in order of first appearance. A row without keys is a group of its
+    own.
+
+    >>> connected([["a"], ["a", "b"], [], ["b"], []])
+    [0, 0, 1, 0, 2]
+    """
+    parent: dict[object, object] = {}
+
+    def root(node: object) -> object:
+        while parent[node] != node:
+            parent[node] = parent[parent[node]]  # halve the path as we climb
+            node = parent[node]
+        return node
+
+    count = 0
+    for count, row in enumerate(keys, start=1):
+        parent[count] = count  # rows are numbers and keys are texts, so they never meet
+        for key in row:
+            parent.setdefault(key, key)
+            parent[root(count)] = root(key)
+    numbers: dict[object, int] = {}
+    return [numbers.setdefault(root(row), len(numbers)) for row in range(1, count + 1)]
 
 
 def prove_disjoint(items: Iterable[Item], assigned: Mapping[str, str]) -> None:

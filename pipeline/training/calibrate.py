@@ -31,54 +31,68 @@ class Calibration:
         return logits * self.scale + self.shift
 
 
-def fit(logits: Array, targets: Array, multi_label: bool) -> Calibration:
+def fit(
+    logits: Array, targets: Array, multi_label: bool, weights: Array | None = None
+) -> Calibration:
     """Fit on held-out messages.
 
     Args:
         logits: shape (n, labels), of messages the model was not trained on.
         targets: shape (n, labels), soft.
         multi_label: Platt per label if true, one temperature for all if not.
+        weights: how much each message counts, shape (n,); none: all alike.
     """
-    if multi_label:
-        fitted = [platt(logits[:, j], targets[:, j]) for j in range(logits.shape[1])]
-        return Calibration(np.array([a for a, _ in fitted]), np.array([b for _, b in fitted]))
     labels = logits.shape[1]
-    return Calibration(np.full(labels, temperature(logits, targets)), np.zeros(labels))
+    if multi_label:
+        # Of a label that no held-out message has, nothing can be learned here.
+        fitted = [
+            platt(logits[:, j], targets[:, j], weights)
+            if (targets[:, j] >= 0.5).any()
+            else (1.0, 0.0)
+            for j in range(labels)
+        ]
+        return Calibration(np.array([a for a, _ in fitted]), np.array([b for _, b in fitted]))
+    factor = temperature(logits, targets, weights)
+    return Calibration(np.full(labels, factor), np.zeros(labels))
 
 
-def platt(logits: Array, targets: Array) -> tuple[float, float]:
+def platt(logits: Array, targets: Array, weights: Array | None = None) -> tuple[float, float]:
     """Scale and shift that minimise the log loss of one label; inputs have shape (n,).
 
     The slope stays between 0.2 and 5, and targets are drawn a little towards one half as Platt
     does, so that a handful of messages cannot make the model certain of anything.
     """
-    positives = float(targets.sum())
-    negatives = len(targets) - positives
+    counts = np.ones(len(logits)) if weights is None else weights
+    positives = float((counts * targets).sum())
+    negatives = float(counts.sum()) - positives
     high, low = (positives + 1) / (positives + 2), 1 / (negatives + 2)
     smoothed = low + targets * (high - low)
 
     def loss(point: Array) -> float:
         z = point[0] * logits + point[1]
-        return float(np.mean(np.logaddexp(0, z) - smoothed * z))
+        return float(np.average(np.logaddexp(0, z) - smoothed * z, weights=weights))
 
     bounds = [(_FLATTEST, _STEEPEST), (-10, 10)]
     found = minimize(loss, np.array([1.0, 0.0]), bounds=bounds, method="L-BFGS-B").x
     return float(found[0]), float(found[1])
 
 
-def temperature(logits: Array, targets: Array) -> float:
-    """The factor on all logits that minimises the cross-entropy; inputs (n, labels)."""
+def temperature(logits: Array, targets: Array, weights: Array | None = None) -> float:
+    """The factor on all logits that minimises the cross-entropy.
+
+    Logits and targets have shape (n, labels), weights shape (n,).
+    """
 
     def loss(factor: float) -> float:
         z = logits * factor
         z = z - z.max(axis=1, keepdims=True)
         logged = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
-        return float(-np.mean((targets * logged).sum(axis=1)))
+        return float(-np.average((targets * logged).sum(axis=1), weights=weights))
 
     return float(minimize_scalar(loss, bounds=(_FLATTEST, _STEEPEST), method="bounded").x)
 
 
-def best_thresholds(probabilities: Array, targets: Array) -> Array:
+def best_thresholds(probabilities: Array, targets: Array, weights: Array | None = None) -> Array:
     """Per label the threshold with the best F1 on held-out messages, shape (labels,).
 
     Among equals the one nearest to one half. A label with no positive among them keeps one half.
@@ -86,18 +100,22 @@ def best_thresholds(probabilities: Array, targets: Array) -> Array:
     >>> best_thresholds(np.array([[0.1], [0.8], [0.2], [0.9]]), np.array([[0.], [1.], [0.], [1.]]))
     array([0.5])
     """
+    counts = np.ones(len(targets)) if weights is None else weights
     return np.array(
-        [_best_threshold(p, t >= 0.5) for p, t in zip(probabilities.T, targets.T, strict=True)]
+        [
+            _best_threshold(p, t >= 0.5, counts)
+            for p, t in zip(probabilities.T, targets.T, strict=True)
+        ]
     )
 
 
-def _best_threshold(probabilities: Array, positive: NDArray[np.bool_]) -> float:
+def _best_threshold(probabilities: Array, positive: NDArray[np.bool_], weights: Array) -> float:
     if not positive.any():
         return DEFAULT_THRESHOLD
     grid = np.round(np.arange(0.05, 0.951, 0.01), 2)
     found = probabilities[None, :] >= grid[:, None]
-    hits = (found & positive).sum(axis=1)
-    f1 = 2 * hits / (found.sum(axis=1) + positive.sum())
+    hits = (found & positive) @ weights
+    f1 = 2 * hits / (found @ weights + positive @ weights)
     # F1 over thresholds is jagged on a few hundred messages; its running mean is not.
     smooth = np.convolve(np.pad(f1, 2, mode="edge"), np.ones(5) / 5, mode="valid")
     best = np.flatnonzero(smooth >= smooth.max() - 1e-12)

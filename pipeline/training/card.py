@@ -1,4 +1,4 @@
-"""The model card: what the model is, what it was trained on, and how well it did."""
+"""The model card: what the model is, what it learned from, what it is for, how well it did."""
 
 from __future__ import annotations
 
@@ -6,24 +6,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from jinja2 import Environment, StrictUndefined
 
 from pipeline.settings import Settings
+from pipeline.training.cost import Cost
 
 _TEMPLATE = """\
----
-license: apache-2.0
-library_name: transformers
-pipeline_tag: text-classification
-language: en
-tags: [outreach-intent]
----
-
 # {{ name }}
 
 Labels: {{ labels | join(", ") }}{{ " (several at once, or none)" if multi_label else "" }}.
-Fine-tuned from `{{ base }}` with outreach-intent on {{ counts.train }} messages
-({{ counts.from_public }} of them real public mail), calibrated on {{ counts.validation }}.
+Fine-tuned from `{{ base }}` with [outreach-intent](https://pypi.org/project/outreach-intent) on
+{{ "{:,}".format(counts.train) }} messages ({{ "{:,}".format(counts.from_public) }} of them real
+public mail), calibrated on {{ "{:,}".format(counts.validation) }}.
+
+## How to use it
 
 ```python
 import pipeline
@@ -34,17 +31,40 @@ clf.predict(["Could you introduce me to your editor?"])
 
 It also loads with `transformers.pipeline("text-classification", model="models/{{ name }}",
 top_k=None)` and with ONNX Runtime (`onnx/model.onnx`); calibration is part of the weights.
-Messages are read as subject, empty line, body, up to {{ max_length }} tokens.
+Messages are read as subject, empty line, body, up to {{ max_length }} tokens
+({{ "their head" if long_messages == "head" else "of longer ones their head and their tail" }}).
 
-| label | threshold | best validation F1 |
+## Results
+
+On the {{ "{:,}".format(counts.validation) }} validation messages. They chose the best epoch, the
+calibration and the thresholds, so these figures flatter; those on messages it has not seen are in
+`report/index.html`.
+
+| label | threshold | F1 |
 | --- | --- | --- |
 {% for row in rows -%}
 | {{ row.label }} | {{ "%.2f" | format(row.threshold) }} | {{ "%.3f" | format(row.f1) }} |
 {% endfor %}
-The figures on messages it has not seen are in `report/index.html`.
+## What it is for, and what not
 
-Meant for sorting one's own mail and for research on outreach. Not meant for deciding about a
-person: the labels say what a message asks for, never what its sender deserves.
+For sorting one's own mail, and for research on outreach. Not for deciding about a person: the
+labels say what a message asks for, never what its sender deserves. Not for mail that its reader
+has no right to read, and not as the only reader of anything that must not be missed.
+
+## Limits
+
+- It knows the kinds of mail that it learned from; on mail from other places, times and trades it
+  is less right. `outreach evaluate --data` measures it on yours.
+- English only.
+- Most of its errors on real mail are asks that it takes for none.
+- Of a message of more than {{ max_length }} tokens it sees only
+  {{ "the first" if long_messages == "head" else "half as many from each end" }}.
+
+## What training took
+
+{{ "%.1f" | format(cost.seconds / 60) }} minutes on {{ cost.device }}. Estimated at
+{{ "%.0f" | format(cost.watts) }} W: {{ "%.3f" | format(cost.kwh) }} kWh,
+{{ "%.0f" | format(1000 * cost.kg) }} g of CO2 at the world's mean of 2024.
 """
 
 
@@ -54,6 +74,7 @@ def write_card(
     thresholds: Sequence[float],
     f1: Sequence[float],
     counts: Mapping[str, Any],
+    cost: Cost,
 ) -> None:
     """Write ``README.md`` of the model folder, in the Hub's card format."""
     rows = [
@@ -67,7 +88,43 @@ def write_card(
         multi_label=settings.task.multi_label,
         base=settings.training.base,
         max_length=settings.training.max_length,
+        long_messages=settings.training.long_messages,
         rows=rows,
         counts=counts,
+        cost=cost,
     )
-    (folder / "README.md").write_text(text, encoding="utf-8")
+    data = _metadata(settings, f1, cost)
+    ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}").save(folder / "README.md")
+
+
+def _metadata(settings: Settings, f1: Sequence[float], cost: Cost) -> ModelCardData:
+    named = dict(zip(settings.task.labels, f1, strict=True))
+    figures = {"macro F1": sum(f1) / len(f1), **{f"F1 of {k}": v for k, v in named.items()}}
+    results = [
+        EvalResult(
+            task_type="text-classification",
+            dataset_type=settings.name,
+            dataset_name=f"{settings.name} (validation split)",
+            dataset_split="validation",
+            metric_type="f1",
+            metric_name=name,
+            metric_value=round(float(value), 4),
+        )
+        for name, value in figures.items()
+    ]
+    return ModelCardData(
+        model_name=settings.name,
+        base_model=settings.training.base if settings.training.revision else None,
+        license="apache-2.0",
+        library_name="transformers",
+        pipeline_tag="text-classification",
+        language="en",
+        tags=["outreach-intent"],
+        eval_results=results,
+        co2_eq_emissions={
+            "emissions": round(1000 * cost.kg, 3),
+            "source": "time × estimated power × world mean carbon intensity",
+            "training_type": "fine-tuning",
+            "hardware_used": cost.device,
+        },
+    )

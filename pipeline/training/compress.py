@@ -14,8 +14,9 @@ from pipeline.inference.folder import ONNX_INT8, STUDENT
 from pipeline.progress import Progress
 from pipeline.records import LabelledMessage, render
 from pipeline.store import write_json
-from pipeline.training.export import quantize
+from pipeline.training.calibrate import Array
 from pipeline.training.measure import primary_macro_f1
+from pipeline.training.quantize import CALIBRATION_TEXTS, RUNGS, quantize
 from pipeline.training.student import HeldOut, distil
 
 LOSS_ALLOWED = 0.005
@@ -25,34 +26,44 @@ _CHUNK = 256
 
 
 def write_int8(
-    folder: Path, held_out: Sequence[LabelledMessage], progress: Progress
+    folder: Path,
+    texts: Sequence[str],
+    held_out: Sequence[LabelledMessage],
+    weights: Array,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Write the 8-bit graph, unless it loses too much on the held-out messages.
 
+    Of the ways to quantise, the first that loses little enough is kept.
+
     Returns:
-        What it lost, and whether it was kept.
+        What it lost, and which way was kept; empty for none.
     """
-    whole = _measured(folder, held_out, "onnx")
-    quantize(folder)
     if not has_int8():
-        (folder / ONNX_INT8).unlink()
         progress.note("No 8-bit graph: this CPU cannot run it, so it could not be measured.")
-        return {"int8": False}
-    lost = whole - _measured(folder, held_out, "onnx-int8")
-    kept = lost <= LOSS_ALLOWED
-    if not kept:
-        (folder / ONNX_INT8).unlink()
+        return {"int8": ""}
+    every = max(len(texts) // CALIBRATION_TEXTS, 1)
+    ids = Classifier(folder, "onnx").encode(texts[::every][:CALIBRATION_TEXTS])
+    whole = _measured(folder, held_out, weights, "onnx")
+    for rung, name in enumerate(RUNGS):
+        quantize(folder, ids, rung)
+        lost = whole - _measured(folder, held_out, weights, "onnx-int8")
+        if lost <= LOSS_ALLOWED:
+            return {"int8": name, "int8_macro_f1_lost": round(lost, 4)}
         progress.note(
-            f"No 8-bit graph: it loses {100 * lost:.1f} points of macro-F1 on validation, "
+            f"8 bits in {name}: {100 * lost:.1f} points of macro-F1 lost on validation, "
             f"{100 * LOSS_ALLOWED:.1f} are allowed."
         )
-    return {"int8": kept, "int8_macro_f1_lost": round(lost, 4)}
+    (folder / ONNX_INT8).unlink()
+    progress.note("No 8-bit graph is written; predictions use 32 bits.")
+    return {"int8": "", "int8_macro_f1_lost": round(lost, 4)}
 
 
 def write_student(
     folder: Path,
     texts: Sequence[str],
     held_out: Sequence[LabelledMessage],
+    weights: Array,
     progress: Progress,
 ) -> dict[str, Any]:
     """Distil the folder's model over texts, labelled or not, and write the student.
@@ -75,6 +86,7 @@ def write_student(
             teacher.encode(rendered),
             np.array([m.targets for m in held_out]),
             [m.primary for m in held_out],
+            weights,
             teacher.logits(rendered),
         ),
         teacher.labels,
@@ -88,10 +100,12 @@ def write_student(
     return {"student_macro_f1": round(curve[0].macro_f1, 4), "balanced_share": round(share, 3)}
 
 
-def _measured(folder: Path, held_out: Sequence[LabelledMessage], backend: BackendName) -> float:
+def _measured(
+    folder: Path, held_out: Sequence[LabelledMessage], weights: Array, backend: BackendName
+) -> float:
     classifier = Classifier(folder, backend)
     logits = classifier.logits([render(m.subject, m.text) for m in held_out])
     rows = probabilities(logits, classifier.multi_label)
     answers = decide(rows, classifier.labels, classifier.thresholds, classifier.multi_label)
     found = [primary for primary, _ in answers]
-    return primary_macro_f1(found, [m.primary for m in held_out], classifier.labels)
+    return primary_macro_f1(found, [m.primary for m in held_out], classifier.labels, weights)

@@ -19,7 +19,6 @@ from pipeline.inference.folder import (
     CONTRACT,
     FORMAT,
     ONNX,
-    ONNX_INT8,
     CleaningFacts,
     Contract,
     TaskFacts,
@@ -37,12 +36,7 @@ def fold(model: PreTrainedModel, calibration: Calibration) -> None:
     Raises:
         DataError: the model has no such layer.
     """
-    layer = next((m for m in reversed(list(model.modules())) if _is_output(m, model)), None)
-    if not isinstance(layer, torch.nn.Linear) or layer.bias is None:
-        raise DataError(
-            f"{type(model).__name__} has no linear output layer with a bias, so its calibration "
-            "cannot be folded into its weights. Choose another base."
-        )
+    layer = output_layer(model)
     scale = torch.from_numpy(calibration.scale).float()
     shift = torch.from_numpy(calibration.shift).float()
     with torch.no_grad():
@@ -50,8 +44,20 @@ def fold(model: PreTrainedModel, calibration: Calibration) -> None:
         layer.bias.mul_(scale).add_(shift)
 
 
-def _is_output(module: torch.nn.Module, model: PreTrainedModel) -> bool:
-    return isinstance(module, torch.nn.Linear) and module.out_features == model.config.num_labels
+def output_layer(model: PreTrainedModel) -> torch.nn.Linear:
+    """The model's last linear layer, whose outputs are the logits.
+
+    Raises:
+        DataError: the model has no such layer.
+    """
+    layers = [m for m in model.modules() if isinstance(m, torch.nn.Linear)]
+    last = next((m for m in reversed(layers) if m.out_features == model.config.num_labels), None)
+    if last is None or last.bias is None:
+        raise DataError(
+            f"{type(model).__name__} has no linear output layer with a bias, so its calibration "
+            "cannot be folded into its weights. Choose another base."
+        )
+    return last
 
 
 def write_folder(
@@ -73,6 +79,7 @@ def write_folder(
         thresholds=tuple(float(t) for t in thresholds),
         max_length=settings.training.max_length,
         cleaning=CleaningFacts(**settings.ingest.cleaning.model_dump()),
+        long_messages=settings.training.long_messages,
     )
     (folder / CONTRACT).write_text(contract.to_json(), encoding="utf-8")
     export_onnx(model, folder)
@@ -146,23 +153,6 @@ def _fuse(plain: Path, path: Path, config: Any) -> None:
         use_gpu=False,
     )
     fused.save_model_to_file(str(path))
-
-
-def quantize(folder: Path) -> None:
-    """Write ``onnx/model_quantized.onnx``: 8-bit weights per channel, 8-bit products.
-
-    How activations are scaled is measured on each batch (dynamic quantisation).
-    """
-    import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    quantize_dynamic(
-        folder / ONNX,
-        folder / ONNX_INT8,
-        per_channel=True,
-        weight_type=QuantType.QInt8,
-        extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
-    )
 
 
 def _check_parity(model: PreTrainedModel, folder: Path) -> None:

@@ -5,68 +5,37 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.metrics import f1_score
-from torch.nn import functional
-from torch.utils.data import Dataset
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
     PreTrainedModel,
     PrinterCallback,
     Trainer,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
     TrainingArguments,
 )
 
-from pipeline.errors import DataError
-from pipeline.inference.encoding import pad
 from pipeline.progress import Progress
-from pipeline.progress import Task as ProgressTask
-from pipeline.settings import Settings
+from pipeline.settings import Settings, Training
+from pipeline.training import processes
+from pipeline.training.averaging import Average
+from pipeline.training.batches import Buckets, Loader, Rows, collate, loader
+from pipeline.training.callbacks import Bar, KeepAverage, KeepBest, StopOnNan, Watch
+from pipeline.training.examples import Examples
+from pipeline.training.frozen import LowerPart, cached
+from pipeline.training.lora import add_lora, merge_lora
+from pipeline.training.loss import loss_of
+from pipeline.training.optimizer import optimizer_of
+from pipeline.training.probe import start_head
 
 CHECKPOINTS_PER_EPOCH = 5
 _BEST = "best"
 _CHECKPOINTS = "checkpoints"
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Encoded messages with their targets."""
-
-    ids: Sequence[Sequence[int]]
-    targets: NDArray[np.float64]
-    """Shape (messages, labels): per label the share of annotators who found it."""
-
-
-class _Rows(Dataset[dict[str, Any]]):
-    def __init__(self, examples: Examples) -> None:
-        self._examples = examples
-
-    def __len__(self) -> int:
-        return len(self._examples.ids)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return {"input_ids": self._examples.ids[index], "labels": self._examples.targets[index]}
-
-
-def _collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
-    ids, mask = pad([row["input_ids"] for row in rows])
-    targets = np.stack([row["labels"] for row in rows])
-    return {
-        "input_ids": torch.from_numpy(ids),
-        "attention_mask": torch.from_numpy(mask),
-        "labels": torch.tensor(targets, dtype=torch.float32),
-    }
+_EVALUATION_TOKENS = 16_384
 
 
 def finetune(
@@ -76,24 +45,53 @@ def finetune(
     settings: Settings,
     work: Path,
     progress: Progress,
+    watch: Watch | None = None,
 ) -> PreTrainedModel:
     """Fine-tune a base model and return the weights that did best on validation.
 
     Training writes checkpoints under `work`; called again with the same `work` after an
     interruption it goes on from the last whole one.
 
+    Args:
+        base: the base model's folder.
+        train: what to learn from.
+        validation: what decides which weights are best.
+        settings: all of the run's.
+        work: a folder for what is only needed meanwhile.
+        progress: where to report.
+        watch: is told each epoch's score, and may end training by raising.
+
     Raises:
         DataError: the loss is no longer a number.
     """
+    training = settings.training
+    checkpoint = processes.told(_last_whole(work / _CHECKPOINTS) if processes.is_first() else None)
     model = load_for_training(base, settings)
-    trainer = _trainer(model, train, validation, settings, work, progress)
-    checkpoint = _last_whole(work / _CHECKPOINTS)
+    lower = None
+    if training.lora_rank:
+        model = add_lora(model, training.lora_rank)
+    elif training.frozen_layers >= 0:
+        lower = LowerPart(model, training.frozen_layers)
+    trainer = _Tuner(model, train, validation, settings, work)
+    if lower is not None:
+        trainer.feed_from_cache(lower, work, progress)
+    if training.probe and not checkpoint:
+        start_head(model, trainer.rows, training.probe, settings.task.multi_label, settings.seed)
+
+    def save(model: Any, folder: Path) -> None:
+        if lower is None:
+            model.save_pretrained(folder)
+            return
+        with lower.whole():
+            model.save_pretrained(folder)
+
+    trainer.add_callback(KeepBest(work / _BEST, training.patience, save, progress, watch))
     if checkpoint:
         progress.note(f"Going on from {checkpoint.name}.")
     with progress.task("train", total=None) as bar:
-        trainer.add_callback(_Bar(bar))
+        trainer.add_callback(Bar(bar))
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    return load_weights(work / _BEST)
+    return _best(base, settings, work / _BEST)
 
 
 def load_for_training(base: Path, settings: Settings) -> PreTrainedModel:
@@ -118,21 +116,7 @@ def load_for_training(base: Path, settings: Settings) -> PreTrainedModel:
         attn_implementation="sdpa",
         dtype=torch.float32,
     )
-    _freeze(model, training.frozen_layers)
     return model
-
-
-def _freeze(model: PreTrainedModel, count: int) -> None:
-    """Keep the embeddings and the lowest `count` layers as they are; -1 freezes nothing."""
-    if count < 0:
-        return
-    body = model.base_model
-    for name, parameter in body.named_parameters():
-        if "embeddings" in name:
-            parameter.requires_grad_(False)
-    stacks = (module for module in body.modules() if isinstance(module, torch.nn.ModuleList))
-    for layer in max(stacks, key=len)[:count]:
-        layer.requires_grad_(False)
 
 
 def load_weights(folder: Path) -> PreTrainedModel:
@@ -144,42 +128,127 @@ def load_weights(folder: Path) -> PreTrainedModel:
     return model
 
 
+def _best(base: Path, settings: Settings, folder: Path) -> PreTrainedModel:
+    if not settings.training.lora_rank:
+        return load_weights(folder)
+    model = merge_lora(load_for_training(base, settings), folder)
+    model.eval()  # type: ignore[no-untyped-call]
+    return model
+
+
 def _problem_type(settings: Settings) -> str:
     multi = settings.task.multi_label
     return "multi_label_classification" if multi else "single_label_classification"
 
 
-def _trainer(
-    model: PreTrainedModel,
-    train: Examples,
-    validation: Examples,
-    settings: Settings,
-    work: Path,
-    progress: Progress,
-) -> Trainer:
+class _Tuner(Trainer):
+    """The Trainer with our batches, our loss, and a running average of the weights."""
+
+    def __init__(
+        self,
+        model: Any,
+        train: Examples,
+        validation: Examples,
+        settings: Settings,
+        work: Path,
+    ) -> None:
+        training, multi = settings.training, settings.task.multi_label
+        self._settings, self.rows, self._held_out = settings, Rows(train), Rows(validation)
+        super().__init__(
+            model=model,
+            args=_arguments(settings, _batches(train, settings), work),
+            data_collator=collate,
+            train_dataset=self.rows,
+            eval_dataset=self._held_out,
+            compute_loss_func=loss_of(training, train.targets, multi),
+            compute_metrics=_metrics(multi),
+            callbacks=[StopOnNan()],
+            optimizers=(optimizer_of(model, training), None),
+        )
+        self._average = Average(model, training.averaging)  # only now on its device
+        self.add_callback(KeepAverage(self._average))
+        self.remove_callback(PrinterCallback)  # it prints every log; ours is a bar
+
+    def feed_from_cache(self, lower: LowerPart, work: Path, progress: Progress) -> None:
+        """From here on, read what the frozen part says from files, if that is possible."""
+        parts = {
+            work / "frozen" / "train.states": self.rows.examples,
+            work / "frozen" / "validation.states": self._held_out.examples,
+        }
+        training = self._settings.training
+        states = None
+        if processes.is_first():
+            states = cached(lower, self.model, parts, training, progress)
+        if processes.told(states is not None) and states is None:  # the files are there now
+            states = cached(lower, self.model, parts, training, progress)
+        if states is not None:
+            self.rows, self._held_out = map(Rows, parts.values(), states)
+
+    def get_train_dataloader(self) -> Loader:
+        return loader(self.rows, _batches(self.rows.examples, self._settings))
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Loader:
+        batches = Buckets(
+            self._held_out.examples.ids.lengths,
+            size=self.args.per_device_eval_batch_size,
+            tokens=max(_EVALUATION_TOKENS, self._settings.training.max_length),
+            rank=processes.number(),
+            ranks=processes.count(),
+        )
+        return loader(self._held_out, batches)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        with self._average.in_place():
+            return super().evaluate(*args, **kwargs)
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        super()._save(output_dir, state_dict)
+        if output_dir is not None and self.args.should_save:
+            self._average.save(Path(output_dir))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        self._average.load(Path(resume_from_checkpoint))
+
+
+def _batches(examples: Examples, settings: Settings) -> Buckets:
+    training = settings.training
+    return Buckets(
+        examples.ids.lengths,
+        size=training.batch_size,
+        tokens=training.batch_tokens,
+        seed=settings.seed,
+        rank=processes.number(),
+        ranks=processes.count(),
+    )
+
+
+def _arguments(settings: Settings, batches: Buckets, work: Path) -> TrainingArguments:
     training = settings.training
     # TensorBoard's writer takes its folder from the environment since transformers 5.
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(work / "runs")
-    steps = -(-len(train.ids) // training.batch_size)
-    bf16 = training.device in ("auto", "cuda") and _cuda_bf16()
-    arguments = TrainingArguments(
+    steps = -(-len(batches) // training.accumulate)
+    half = _half(training)
+    return TrainingArguments(
         output_dir=str(work / _CHECKPOINTS),
         num_train_epochs=training.epochs,
         per_device_train_batch_size=training.batch_size,
-        per_device_eval_batch_size=64,
+        per_device_eval_batch_size=256,
+        gradient_accumulation_steps=training.accumulate,
         learning_rate=training.learning_rate,
         weight_decay=training.weight_decay,
         warmup_steps=training.warmup,
         lr_scheduler_type="linear",
-        train_sampling_strategy="group_by_length",
         eval_strategy="epoch",
         save_strategy="steps",
         save_steps=max(1, steps // CHECKPOINTS_PER_EPOCH),
         save_total_limit=2,
         logging_steps=max(1, steps // 20),
+        logging_nan_inf_filter=False,  # it would hide from us what stops training
         report_to=list(training.report_to) or "none",
         seed=settings.seed,
-        bf16=bf16,
+        bf16=half == "bfloat16",
+        fp16=half == "float16",
         use_cpu=training.device == "cpu",
         disable_tqdm=True,
         log_level="error",
@@ -187,52 +256,15 @@ def _trainer(
         dataloader_pin_memory=torch.cuda.is_available(),
         label_names=["labels"],
     )
-    keep = _KeepBest(work / _BEST, training.patience, progress)
-    trainer = Trainer(
-        model=model,
-        args=arguments,
-        data_collator=_collate,
-        train_dataset=_Rows(train),
-        eval_dataset=_Rows(validation),
-        compute_loss_func=_loss(settings.task.multi_label),
-        compute_metrics=_metrics(settings.task.multi_label),
-        callbacks=[keep, _StopOnNan()],
-        optimizers=(_optimizer(model, settings), None),
-    )
-    trainer.remove_callback(PrinterCallback)  # it prints every log; ours is a bar
-    return trainer
 
 
-def _cuda_bf16() -> bool:
-    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-
-
-def _optimizer(model: PreTrainedModel, settings: Settings) -> torch.optim.Optimizer:
-    """AdamW with a faster head than body, and no decay on biases and norms."""
-    training = settings.training
-    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        body = name.startswith(model.base_model_prefix + ".") and ".pooler." not in name
-        rate = training.learning_rate if body else training.head_learning_rate
-        decay = training.weight_decay if parameter.ndim > 1 else 0.0
-        if not parameter.requires_grad:
-            continue
-        groups.setdefault((rate, decay), []).append(parameter)
-    return torch.optim.AdamW(
-        [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
-    )
-
-
-def _loss(multi_label: bool) -> Any:
-    """Cross-entropy against soft targets: per label, or over the labels of a single-label task."""
-
-    def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
-        logits = outputs.logits.float()
-        if multi_label:
-            return functional.binary_cross_entropy_with_logits(logits, labels)
-        return functional.cross_entropy(logits, labels)
-
-    return loss
+def _half(training: Training) -> str:
+    """Which numbers to compute in beside 32-bit ones; "" for none."""
+    if training.precision != "auto":
+        return training.precision
+    if training.device not in ("auto", "cuda") or not torch.cuda.is_available():
+        return ""
+    return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
 
 
 def _metrics(multi_label: bool) -> Any:
@@ -245,71 +277,6 @@ def _metrics(multi_label: bool) -> Any:
         return {"macro_f1": float(f1_score(true, found, average="macro", zero_division=0.0))}
 
     return metrics
-
-
-class _KeepBest(TrainerCallback):
-    """Keeps the best weights on disk and stops when they have not changed for a while.
-
-    The Trainer's own `load_best_model_at_end` ties checkpoints to evaluations; checkpoints here
-    come more often, so that an interruption loses little.
-    """
-
-    def __init__(self, folder: Path, patience: int, progress: Progress) -> None:
-        self._folder, self._patience, self._progress = folder, patience, progress
-        self._mark = folder / "score.json"
-
-    def on_evaluate(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        f1, loss = (kwargs["metrics"][f"eval_{name}"] for name in ("macro_f1", "loss"))
-        score, epoch = [f1, -loss], round(state.epoch or 0)
-        best: dict[str, Any] = {"epoch": epoch}
-        if self._mark.exists():
-            best = json.loads(self._mark.read_text(encoding="utf-8"))
-        # An epoch measured again, after an interruption, counts as new.
-        better = epoch == best["epoch"] or score > best["score"]
-        words = f"epoch {epoch}: validation macro-F1 {f1:.3f}, loss {loss:.3f}"
-        self._progress.note(words + (" (best)" if better else ""))
-        if better:
-            kwargs["model"].save_pretrained(self._folder)
-            self._mark.write_text(json.dumps({"score": score, "epoch": epoch}))
-        elif epoch - best["epoch"] >= self._patience:
-            control.should_training_stop = True
-
-
-class _StopOnNan(TrainerCallback):
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        loss = (kwargs.get("logs") or {}).get("loss")
-        if loss is not None and not np.isfinite(loss):
-            raise DataError(
-                f"the training loss is {loss} after step {state.global_step}. Lower "
-                "training.learning_rate, or train in 32-bit floats (training.device=cpu)."
-            )
-
-
-class _Bar(TrainerCallback):
-    def __init__(self, bar: ProgressTask) -> None:
-        self._bar, self._done = bar, 0
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self._bar.total(state.max_steps)
-
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self._bar.advance(state.global_step - self._done)
-        self._done = state.global_step
-
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        loss = (kwargs.get("logs") or {}).get("loss")
-        if loss is not None:
-            self._bar.describe(f"train (loss {loss:.3f})")
 
 
 def _last_whole(folder: Path) -> Path | None:

@@ -5,6 +5,7 @@ Heavy libraries are imported inside the work, so that a skipped stage costs noth
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,20 @@ from pipeline.errors import InputError
 from pipeline.progress import SILENT, Progress
 from pipeline.settings import Settings
 from pipeline.store import StageResult, run_stage
+from pipeline.training import processes
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from pipeline.records import LabelledMessage
+    from pipeline.training.examples import Examples
+    from pipeline.training.reference import TfidfReference
+
+REFERENCE_MESSAGES = 50_000
+"""The reference model learns from at most so many, since its features stand in memory."""
+STUDENT_MESSAGES = 50_000
+"""The student learns from the trained model's answers to at most so many, for the same reason."""
 
 
 def train(settings: Settings, *, force: bool = False, progress: Progress = SILENT) -> StageResult:
@@ -23,17 +35,21 @@ def train(settings: Settings, *, force: bool = False, progress: Progress = SILEN
     The folder appears only when it is whole. Interrupted training leaves ``NAME.partial`` beside
     it and goes on from the last checkpoint when called again with the same settings and data.
 
+    Called in every process that `torchrun` or `accelerate launch` starts, it trains in all of them
+    together; the first one writes the folder.
+
     Raises:
         InputError: messages have not been labelled, or the base is not usable.
-        DataError: training does not converge to numbers.
+        DataError: there is nothing to learn from them, or training does not converge to numbers.
+        ResourceError: the disk is full, or memory ran out.
     """
-    splits = [settings.label_dir / f"{name}.parquet" for name in ("train", "validation")]
-    missing = [path for path in splits if not path.exists()]
-    if missing:
-        raise InputError(f"{missing[0]}: not there yet; run `outreach label resolve` first.")
-    return run_stage(
+    splits = _splits(settings)
+    processes.join(settings.training.device)
+    if not processes.is_first():
+        return _help(settings)
+    result = run_stage(
         "train",
-        lambda folder: _quietly(settings, splits[0], splits[1], folder, progress),
+        lambda folder: _quietly(settings, folder, progress),
         settings={
             "name": settings.name,
             "seed": settings.seed,
@@ -41,82 +57,185 @@ def train(settings: Settings, *, force: bool = False, progress: Progress = SILEN
             "cleaning": settings.ingest.cleaning.model_dump(mode="json"),
             "training": settings.training.model_dump(mode="json"),
         },
-        inputs=splits,
+        inputs=[*splits, *settings.data.evidence],
         output_dir=settings.model_dir,
         keep_partial=True,
         force=force,
     )
+    if result.skipped:
+        processes.told(None)
+    return result
 
 
-def _quietly(
-    settings: Settings, train_file: Path, validation_file: Path, folder: Path, progress: Progress
-) -> dict[str, Any]:
+def _splits(settings: Settings) -> list[Path]:
+    splits = [settings.label_dir / f"{name}.parquet" for name in ("train", "validation")]
+    missing = [path for path in splits if not path.exists()]
+    if missing:
+        raise InputError(f"{missing[0]}: not there yet; run `outreach label resolve` first.")
+    return splits
+
+
+def _quietly(settings: Settings, folder: Path, progress: Progress) -> dict[str, Any]:
     from pipeline.training.quiet import quiet_libraries
+    from pipeline.training.resources import explained
 
-    with quiet_libraries():
-        return _train(settings, train_file, validation_file, folder, progress)
+    with quiet_libraries(), explained(folder):
+        return _train(settings, folder, progress)
 
 
-def _train(
-    settings: Settings, train_file: Path, validation_file: Path, folder: Path, progress: Progress
-) -> dict[str, Any]:
+def _help(settings: Settings) -> StageResult:
+    """What the other processes do: train with the first one, if it has something to train."""
+    work = processes.told(None)
+    if work is not None:
+        from pipeline.training.base import resolve_base
+        from pipeline.training.examples import open_examples
+        from pipeline.training.finetune import finetune
+        from pipeline.training.quiet import quiet_libraries
+
+        with quiet_libraries():
+            examples, held_out = (open_examples(work / name) for name in ("train", "validation"))
+            finetune(resolve_base(settings.training), examples, held_out, settings, work, SILENT)
+    return StageResult("train", settings.model_dir, skipped=work is None)
+
+
+def _train(settings: Settings, folder: Path, progress: Progress) -> dict[str, Any]:
     import shutil
+    import time
 
-    from pipeline.inference.encoding import Encoder
-    from pipeline.inference.folder import REFERENCE, TOKENIZER
-    from pipeline.records import LabelledMessage
-    from pipeline.store import read_records
-    from pipeline.training.balance import thin_none
+    from pipeline.inference.folder import REFERENCE, WEIGHTS
     from pipeline.training.base import resolve_base
     from pipeline.training.card import write_card
-    from pipeline.training.compress import write_int8, write_student
+    from pipeline.training.checks import check_examples, check_length
+    from pipeline.training.cost import cost_of
     from pipeline.training.export import write_folder
     from pipeline.training.finetune import finetune
     from pipeline.training.measure import calibrated
-    from pipeline.training.reference import TfidfReference
+    from pipeline.training.resources import check_disk
 
+    started = time.perf_counter()
     base = resolve_base(settings.training)
-    everything = messages = read_records(train_file, LabelledMessage)
-    if settings.task.multi_label:
-        messages = thin_none(messages, settings.training.none_share, settings.seed)
-    held_out = read_records(validation_file, LabelledMessage)
-    encode = Encoder(base / TOKENIZER, settings.training.max_length)
-    examples, held_out_examples = (_examples(rows, encode) for rows in (messages, held_out))
-
-    progress.note(f"Fine-tuning {settings.training.base} on {len(messages):,} messages.")
+    check_length(base, settings.training.max_length)
+    check_disk(folder, base / WEIGHTS)
     work = folder / "work"
-    model = finetune(base, examples, held_out_examples, settings, work, progress)
-    model, thresholds, scores = calibrated(model, held_out_examples, settings.task.multi_label)
+    learn, measure = (split_messages(settings, name) for name in ("train", "validation"))
+    examples, held_out = encoded(settings, base, work, learn, measure)
+    check_examples(examples, held_out, settings.task, progress)
+    processes.told(work)
+
+    progress.note(f"Fine-tuning {settings.training.base} on {len(examples):,} messages.")
+    model = finetune(base, examples, held_out, settings, work, progress)
+    model, thresholds, scores = calibrated(
+        model, held_out, settings.task.multi_label, _held_out_weights(settings, measure)
+    )
     progress.note("Writing the model folder and the ONNX graph.")
     write_folder(folder, model, base, settings, thresholds)
-    quick = {
-        **write_int8(folder, held_out, progress),
-        **write_student(folder, _texts(everything), held_out, progress),
-    }
-
-    reference = TfidfReference.fit(_texts(messages), examples.targets, settings.task.multi_label)
-    reference.save(folder / REFERENCE)
+    quick = _quick(settings, folder, learn, measure, progress)
+    _reference(settings, learn).save(folder / REFERENCE)
     counts = {
-        "train": len(messages),
+        "train": len(examples),
         "validation": len(held_out),
-        "from_public": sum(m.extra.get("origin") == "public" for m in messages),
+        "from_public": sum(
+            m.extra.get("origin") == "public" for m in to_learn_from(settings, learn)
+        ),
     }
-    write_card(folder, settings, thresholds.tolist(), scores, counts)
+    cost = cost_of(time.perf_counter() - started, settings.training.device)
+    write_card(folder, settings, thresholds.tolist(), scores, counts, cost)
     if (work / "runs").exists():
         shutil.move(work / "runs", folder / "runs")
     shutil.rmtree(work)
-    return {**counts, **quick, "validation_macro_f1": round(sum(scores) / len(scores), 4)}
+    return {
+        **counts,
+        **quick,
+        "validation_macro_f1": round(sum(scores) / len(scores), 4),
+        "cost": cost.as_counts(),
+    }
 
 
-def _texts(messages: list[LabelledMessage]) -> list[str]:
-    from pipeline.records import render
-
-    return [render(message.subject, message.text) for message in messages]
+Messages = Callable[[], "Iterable[LabelledMessage]"]
+"""Gives a stream of messages anew with every call, so that they need not stand in memory."""
 
 
-def _examples(messages: list[LabelledMessage], encode: Any) -> Any:
+def split_messages(settings: Settings, name: str) -> Messages:
+    """The messages of the training or the validation split, as the label stage wrote them."""
+    from pipeline.records import LabelledMessage
+    from pipeline.store import iter_records
+
+    return lambda: iter_records(settings.label_dir / f"{name}.parquet", LabelledMessage)
+
+
+def to_learn_from(settings: Settings, messages: Messages) -> Iterator[LabelledMessage]:
+    """What is learned from: the messages, balanced by origin and varied as the settings say."""
+    from pipeline.training.augment import augmented, read_evidence
+    from pipeline.training.balance import balanced
+
+    training = settings.training
+    share = training.none_share if settings.task.multi_label else 1.0
+    evidence = read_evidence(settings.data.evidence, settings.task)
+    return augmented(
+        lambda: balanced(messages, share, training.repeat, settings.seed),
+        evidence,
+        training.augment,
+        settings.seed,
+    )
+
+
+def _held_out_weights(settings: Settings, messages: Messages) -> NDArray[np.float64]:
+    """How much each held-out message counts: in each origin as many ask as in training."""
     import numpy as np
 
-    from pipeline.training.finetune import Examples
+    from pipeline.training.balance import weights
 
-    return Examples(encode(_texts(messages)), np.array([m.targets for m in messages]))
+    held_out = list(messages())
+    if not settings.task.multi_label:
+        return np.ones(len(held_out))
+    return weights(held_out, settings.training.none_share)
+
+
+def encoded(
+    settings: Settings, base: Path, work: Path, train: Messages, validation: Messages
+) -> tuple[Examples, Examples]:
+    """Training and validation messages as the model reads them, in files under `work`."""
+    from pipeline.inference.encoding import Encoder
+    from pipeline.inference.folder import TOKENIZER
+    from pipeline.training.examples import are_written, open_examples, write_examples
+
+    training = settings.training
+    encode = Encoder(base / TOKENIZER, training.max_length, training.long_messages)
+    for name, messages in (
+        ("train", to_learn_from(settings, train)),
+        ("validation", validation()),
+    ):
+        if not are_written(work / name):  # else an interrupted run wrote them
+            write_examples(messages, encode, work / name)
+    return open_examples(work / "train"), open_examples(work / "validation")
+
+
+def _quick(
+    settings: Settings, folder: Path, train: Messages, validation: Messages, progress: Progress
+) -> dict[str, Any]:
+    """The 8-bit graph and the student beside the model that was just written."""
+    from itertools import islice
+
+    from pipeline.records import render
+    from pipeline.training.compress import write_int8, write_student
+
+    texts = [render(m.subject, m.text) for m in islice(train(), STUDENT_MESSAGES)]
+    held_out, counts = list(validation()), _held_out_weights(settings, validation)
+    return {
+        **write_int8(folder, texts, held_out, counts, progress),
+        **write_student(folder, texts, held_out, counts, progress),
+    }
+
+
+def _reference(settings: Settings, messages: Messages) -> TfidfReference:
+    from itertools import islice
+
+    import numpy as np
+
+    from pipeline.records import render
+    from pipeline.training.reference import TfidfReference
+
+    some = list(islice(to_learn_from(settings, messages), REFERENCE_MESSAGES))
+    texts = [render(message.subject, message.text) for message in some]
+    targets = np.array([message.targets for message in some])
+    return TfidfReference.fit(texts, targets, settings.task.multi_label)

@@ -29,6 +29,8 @@ class HeldOut:
     targets: Array
     """Soft targets, shape (messages, labels)."""
     primary: Sequence[str]
+    weights: Array
+    """How much each message counts, shape (messages,)."""
     teacher: Floats
     """The transformer's calibrated logits, shape (messages, labels)."""
 
@@ -66,7 +68,9 @@ def distil(
     """
     table = _table(ids, scores)
     unscaled = Student(table, np.ones(len(labels)), np.zeros(len(labels)))
-    calibration = fit(unscaled.logits(held_out.ids), held_out.targets, multi_label)
+    calibration = fit(
+        unscaled.logits(held_out.ids), held_out.targets, multi_label, held_out.weights
+    )
     student = Student(table, calibration.scale, calibration.shift)
     curve = _curve(student.logits(held_out.ids), held_out, labels, thresholds, multi_label)
     return Student(table, calibration.scale, calibration.shift, _sure_from(curve)), curve
@@ -114,7 +118,8 @@ def _curve(
         border = np.sort(sure)[asked] if asked < len(sure) else np.inf
         mixed = np.where((sure < border)[:, None], held_out.teacher, logits)
         answers = decide(probabilities(mixed, multi_label), labels, thresholds, multi_label)
-        f1 = primary_macro_f1([primary for primary, _ in answers], held_out.primary, labels)
+        found = [primary for primary, _ in answers]
+        f1 = primary_macro_f1(found, held_out.primary, labels, held_out.weights)
         points.append(Point(float((sure < border).mean()), float(border), f1))
     return points
 

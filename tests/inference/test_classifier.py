@@ -39,9 +39,15 @@ def test_probabilities_have_one_column_a_label(clf: pipeline.Classifier) -> None
 
 
 def test_a_message_gets_the_same_scores_alone_and_in_a_batch(clf: pipeline.Classifier) -> None:
-    together = clf.predict_proba(TEXTS)
-    alone = np.vstack([clf.predict_proba([text]) for text in TEXTS])
+    exact = pipeline.load(clf.folder, backend="onnx")
+    together = exact.predict_proba(TEXTS)
+    alone = np.vstack([exact.predict_proba([text]) for text in TEXTS])
     assert np.abs(together - alone).max() < 1e-5
+
+
+def test_eight_bits_answer_as_thirty_two_do(clf: pipeline.Classifier) -> None:
+    exact = pipeline.load(clf.folder, backend="onnx")
+    assert [p.asks for p in clf.predict(TEXTS)] == [p.asks for p in exact.predict(TEXTS)]
 
 
 def test_nothing_in_nothing_out(clf: pipeline.Classifier) -> None:

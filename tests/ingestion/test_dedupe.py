@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.ingestion.dedupe import grams_of, templates
+from pipeline.ingestion.dedupe import grams_of, sketch, templates
 
 TEMPLATE = (
     "Hi {0}, I came across your profile and was impressed by the work you do at {1}. I am looking "
@@ -43,6 +43,15 @@ def test_groups_are_deterministic_and_name_their_first(tmp_path_factory, texts, 
     assert np.array_equal(first, again)
     for index, group in enumerate(first):
         assert group == -1 or (group <= index and first[group] == group)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.text(alphabet="ab 1.", max_size=30), max_size=6))
+def test_a_sketch_depends_on_its_text_alone(texts):
+    together = sketch(texts, 0.8)
+    alone = [sketch([text], 0.8) for text in texts]
+    assert together.grams_by_text() == [one.grams.tobytes() for one in alone]
+    assert together.bands.tolist() == [one.bands[0].tolist() for one in alone]
 
 
 @pytest.mark.parametrize("similarity", [0.6, 0.8, 0.9])

@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.ingestion.sources import Incoming, read
 from pipeline.records import Rejection
-from tests.ingestion.conftest import ANN, MAIL
+from tests.ingestion.conftest import ANN, MAIL, PLIST
 
 EXPECTED = {
     "all.mbox": (3, ["bulk", "spam_folder"]),
@@ -106,6 +106,50 @@ def test_maildir_flags_and_folders_tell_drafts_and_spam(tmp_path):
     assert sorted(r.reason for r in rejected) == ["draft", "spam_folder", "spam_folder"]
 
 
+def test_maildir_subfolders_are_read_though_their_names_are_hidden(tmp_path):
+    box = mailbox.Maildir(tmp_path / "maildir")
+    box.add("Subject: 1\nFrom: a@b.example\n\nIn the inbox.\n")
+    for name in ("Sent", "Work.Letters", "Junk"):
+        folder = box.add_folder(name)
+        folder.add(f"Subject: 1\nFrom: a@b.example\n\nIn {name}.\n")
+    (tmp_path / "maildir" / ".cache").mkdir()
+    (tmp_path / "maildir" / ".cache" / "x.eml").write_text(MAIL)
+    incoming, rejected = _read(tmp_path / "maildir")
+    assert sorted(r.message.text.strip() for r in incoming) == [
+        "In Sent.",
+        "In Work.Letters.",
+        "In the inbox.",
+    ]
+    assert [r.reason for r in rejected] == ["spam_folder"]
+
+
+@pytest.mark.parametrize(("flags", "reasons"), [(1, []), (1 << 6, ["draft"]), (3, ["spam_folder"])])
+def test_emlx_flags_tell_drafts_and_deleted_mails(tmp_path, flags, reasons):
+    path = tmp_path / "1.emlx"
+    plist = PLIST.replace("<integer>1<", f"<integer>{flags}<")
+    path.write_text(f"{len(MAIL.encode())}\n{MAIL}{plist}")
+    assert [r.reason for r in _read(path)[1]] == reasons
+
+
+@pytest.mark.parametrize("path", ["Junk.mbox/mbox", "Inbox.sbd/Junk", "Trash.sbd/Old", "Spam.mbox"])
+def test_folders_of_mail_programs_tell_spam(tmp_path, path):
+    file = tmp_path / path
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f"From a@b.example Tue Mar  3 10:12:00 2026\n{MAIL}")
+    assert [r.reason for r in _read(file)[1]] == ["spam_folder"]
+
+
+def test_a_mail_whose_text_stands_beyond_what_is_read_says_so(tmp_path):
+    path = tmp_path / "a.eml"
+    attachment = "QUJD" * 19 + "\n"
+    path.write_text(
+        'From: a@b.example\nContent-Type: multipart/mixed; boundary="b"\n\n--b\n'
+        "Content-Disposition: attachment\nContent-Transfer-Encoding: base64\n\n"
+        f"{attachment * 30_000}\n--b\n\nCould you help?\n--b--\n"
+    )
+    assert [r.reason for r in _read(path)[1]] == ["too_long"]
+
+
 @pytest.mark.parametrize(
     ("head", "reason"),
     [
@@ -113,6 +157,7 @@ def test_maildir_flags_and_folders_tell_drafts_and_spam(tmp_path):
         ("Precedence: bulk", "bulk"),
         ("List-Unsubscribe: <mailto:x@y>", "bulk"),
         ("Content-Type: multipart/report", "automatic"),
+        ("X-Mozilla-Status: 0009", "spam_folder"),
         ("X-Gmail-Labels: =?utf-8?q?Entw=C3=BCrfe?=", "draft"),
     ],
 )

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.labeling.exchange import export_annotations, import_annotations
+from pipeline.labeling.exchange.files import export_annotations, import_annotations
 from pipeline.records import Annotation, Message
 from pipeline.settings import Task
 

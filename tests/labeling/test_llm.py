@@ -7,7 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from pipeline.errors import DataError, InputError
-from pipeline.labeling.llm import estimate, few_shots, label_with_llm, to_ask
+from pipeline.labeling.examples import few_shots
+from pipeline.labeling.llm import estimate, label_with_llm, to_ask
 from pipeline.labeling.log import read_log
 from pipeline.labeling.project import open_project
 from pipeline.labeling.prompt import addresses_labeller, chat, read_reply, without_tricks

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.labeling.issues import find_issues
+from pipeline.labeling.issues import find_issues, outvoted
 from pipeline.labeling.queue import choose, dispute, next_messages, uncertainty
 from pipeline.records import Annotation
 
@@ -82,3 +82,26 @@ def test_wrong_labels_are_found_and_gold_is_not_questioned(tmp_path):
 def test_too_few_labels_are_said(tmp_path):
     with pytest.raises(DataError, match="at least 50"):
         find_issues(make_project(tmp_path, 20, [answer(i) for i in range(20)]))
+
+
+def test_where_annotators_contradict_each_other_the_model_weighs_in(tmp_path):
+    given = [answer(i, who) for i in range(80) for who in ("ada", "ben")]
+    given[6] = answer(3, "ada", asks=("job_lead",))  # m3 is thanks; a tie goes to the ask
+    given[21] = answer(10, "ben", asks=("influence",))  # m10 asks for a job; a tie, and wrong
+    found = find_issues(make_project(tmp_path, count=80, annotations=given), outliers=5)
+    by_reason = {item.message: item.reason for item in found}
+    assert by_reason["m3"] == by_reason["m10"] == "outvoted"
+    assert found[0].reason == "outvoted", "they come first"
+    assert len(by_reason) == len(found), "no message is listed twice"
+
+
+def test_votes_and_model_are_weighed_together():
+    hits = np.array([[True], [True], [True], [True]])
+    votes = np.array([[1, 2], [1, 2], [2, 2], [2, 3]])
+    scores = np.array([[0.1], [0.9], [0.01], [0.6]])
+    against = outvoted(hits, scores, votes)
+    assert against[0] == pytest.approx(0.9), "votes that cancel leave the model's word"
+    assert against[1] == pytest.approx(0.1)
+    assert against[2] == 0, "where all agree the votes say nothing"
+    assert against[3] < 0.5, "two of three, and the model agrees"
+    assert not outvoted(hits, scores, np.ones((4, 2), dtype=int)).any(), "one vote each"

@@ -198,6 +198,9 @@ def test_a_list_is_asked_again_in_its_order(tmp_path):
     session.save("judge", "m7", ["job_lead"])
     assert session.next_for("judge").id == "m3"
     assert logged(project)[0].role == "gold"
+    path.write_text('{"message": "gone"}\n{"message": "lost"}\n')
+    with pytest.raises(InputError, match=r"none of its 2 message\(s\) is in this project"):
+        open_session(project, messages=path)
     path.write_text('{"reason": "?"}\n')
     with pytest.raises(InputError, match="line 1: expected an object"):
         read_list(path)

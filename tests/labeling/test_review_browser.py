@@ -98,8 +98,10 @@ def test_two_people_in_two_browsers_with_keys_only(tmp_path, chromium):
         ada.keyboard.press("Enter")
         settle(ada, "m1")
 
+        ben.keyboard.press("Enter")
+        ben.wait_for_selector('[role="alert"]:focus')  # a phone shows what went wrong
         ben.keyboard.press("s")
-        ben.wait_for_selector(".suggestion")
+        ben.wait_for_selector(".suggestion:focus")
         assert "rule:intro" in ben.inner_text(".suggestion")
         ben.keyboard.press("2")
         ben.keyboard.press("Enter")

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.errors import DataError, InputError
 from pipeline.labeling.stage import label
+from pipeline.progress import Progress
 from pipeline.records import LabelledMessage, Message, Rejection
 from pipeline.settings import parse_settings
 from pipeline.store import read_records, write_records
@@ -97,3 +98,72 @@ def test_messages_must_have_been_ingested(project):
     (settings.ingest_dir / "messages.parquet").unlink()
     with pytest.raises(InputError, match="run `outreach ingest` first"):
         label(settings)
+
+
+def machines_say(tmp_path, numbers, asks):
+    with (tmp_path / "log.jsonl").open("a") as log:
+        for i in numbers:
+            for who, role in (("llm:m", "llm"), ("llm:n", "llm"), ("rule:r", "rule")):
+                row = {"message": f"m{i}", "annotator": who, "asks": asks, "role": role}
+                log.write(json.dumps(row) + "\n")
+
+
+def people_label_only(tmp_path, count):
+    lines = (tmp_path / "log.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "log.jsonl").write_text("".join(lines[: 2 * count]))
+
+
+def test_labels_of_machines_alone_are_for_training(project, tmp_path):
+    settings = project()
+    people_label_only(tmp_path, 61)  # m60 is a person's and m61, its pair, nobody's yet
+    label(settings)
+    before = splits(settings)
+    machines_say(tmp_path, range(61, 80), ["job_lead"])
+    said = []
+    counts = label(settings, progress=Notes(said)).counts
+    after = splits(settings)
+    for name in ("validation", "test"):
+        assert after[name] == before[name], "machines move no message from one split to another"
+    assert counts["by_machines"] == 19
+    assert counts["train"] + counts["left_out"] == len(before["train"]) + 19
+    assert any("19 message(s) have labels of machines alone" in words for words in said)
+    held_out = {m.pair for name in ("validation", "test") for m in after[name]}
+    assert not held_out & {m.pair for m in after["train"]}
+    everywhere = {m.id for rows in after.values() for m in rows}
+    assert ("m61" in everywhere) == ("p30" not in held_out)
+
+
+def test_machines_may_be_measured_against_where_one_says_so(project, tmp_path):
+    settings = project(label={"held_out": "anyone"})
+    people_label_only(tmp_path, 40)
+    machines_say(tmp_path, range(40, 80), ["influence"])
+    counts = label(settings).counts
+    assert counts["by_machines"] == counts["left_out"] == 0
+    assert any(int(m.id[1:]) >= 40 for m in splits(settings)["test"])
+
+
+def test_only_machines_labels_are_refused_with_what_to_do(project, tmp_path):
+    settings = project()
+    people_label_only(tmp_path, 0)
+    machines_say(tmp_path, range(80), ["influence"])
+    with pytest.raises(DataError, match=r"want people's.*label review.*held_out=anyone"):
+        label(settings)
+
+
+def test_machines_that_always_vote_do_not_outvote_people_in_what_is_held_out(project, tmp_path):
+    settings = project(label={"machines": "always"})
+    machines_say(tmp_path, range(40, 80), ["influence"])
+    label(settings)
+    parts = splits(settings)
+    truth = {f"m{i}": tuple(ASKS[i // 2 % 4]) for i in range(80)}
+    assert all(m.asks == truth[m.id] for name in ("validation", "test") for m in parts[name])
+    outvoted = [m for m in parts["train"] if int(m.id[1:]) >= 40]
+    assert outvoted
+    assert all(m.asks == ("influence",) for m in outvoted)
+
+
+class Notes(Progress):
+    """Keeps what is said."""
+
+    def __init__(self, said):
+        self.note = said.append

@@ -39,6 +39,14 @@ def test_a_label_without_positives_stays_finite() -> None:
     assert np.isfinite([scale, shift]).all()
 
 
+def test_a_label_that_no_held_out_message_has_stays_as_it_is() -> None:
+    logits, targets = overconfident(500)
+    both = np.column_stack([targets, np.zeros(500)])
+    found = fit(np.column_stack([logits, logits]), both, multi_label=True)
+    assert found.scale[0] != 1
+    assert (found.scale[1], found.shift[1]) == (1, 0)
+
+
 def test_single_label_calibration_keeps_the_order_of_labels() -> None:
     logits = np.random.default_rng(0).normal(size=(200, 4))
     targets = np.eye(4)[logits.argmax(axis=1)]

@@ -80,14 +80,14 @@ def test_killed_training_goes_on_to_the_weights_of_an_unbroken_run_with_the_same
         os.kill(run.pid, signal.SIGKILL)
     assert not settings.model_dir.exists()
     notes: list[str] = []
-    train(settings, progress=_Notes(notes))
+    train(settings, progress=Notes(notes))
     assert any(note.startswith("Going on from checkpoint-") for note in notes)
     unbroken = load_file(trained.model_dir / "model.safetensors")
     resumed = load_file(settings.model_dir / "model.safetensors")
     assert all(np.allclose(unbroken[key], resumed[key], atol=1e-6) for key in unbroken)
 
 
-class _Notes:
+class Notes:
     """A progress that remembers its notes."""
 
     def __init__(self, notes: list[str]) -> None:

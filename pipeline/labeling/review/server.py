@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import DataError
-from pipeline.labeling.lists import read_list
+from pipeline.labeling.codebook import outdated_in_words
+from pipeline.labeling.lists import items_of
 from pipeline.labeling.log import latest, moment
 from pipeline.labeling.project import Project
 from pipeline.labeling.resolve import MACHINES
@@ -52,13 +53,22 @@ def review(
         DataError: there is nothing to label.
     """
     session = open_session(
-        project, messages=messages, outdated=outdated, overlap=overlap, readers=readers, gold=gold
+        project,
+        messages=messages,
+        outdated=outdated,
+        overlap=overlap,
+        readers=readers,
+        gold=gold,
+        progress=progress,
     )
     token = "" if host in LOCAL else secrets.token_urlsafe(18)
     suggest = suggestions(project, model)
     app = create_app(session, suggest=suggest, token=token, hosts=hosts_of(host))
     server, listening = listen(app, host, port)
     query = f"?token={token}" if token else ""
+    older = "" if outdated else outdated_in_words(project.annotations, project.codebook)
+    if older:
+        progress.note(older)
     progress.note(f"{len(session.plan.order)} messages to label at http://{host}:{port}/{query}")
     progress.note(f"Answers go to {project.settings.log}. Stop with Ctrl-C; nothing is lost.")
     server.run(sockets=[listening])
@@ -72,9 +82,10 @@ def open_session(
     overlap: float = 0.2,
     readers: int = 2,
     gold: bool = False,
+    progress: Progress = SILENT,
 ) -> Session:
     """The session behind `review`, with the same arguments and errors."""
-    plan = _plan(project, messages, outdated, overlap, readers, gold)
+    plan = _plan(project, messages, outdated, overlap, readers, gold, progress)
     if not plan.order:
         raise DataError(
             "Nothing is left to label: people have answered every message. Take a list "
@@ -97,6 +108,7 @@ def _plan(
     overlap: float,
     readers: int,
     gold: bool,
+    progress: Progress,
 ) -> Plan:
     role = "gold" if gold else "reader"
     seed = project.settings.seed
@@ -105,8 +117,8 @@ def _plan(
         a for a in latest(project.annotations) if a.role not in MACHINES and a.asks is not None
     ]
     if messages is not None:
-        items = read_list(messages)
-        order = [item.message for item in items if item.message in project.by_id]
+        items = items_of(messages, project.by_id, progress)
+        order = list(dict.fromkeys(item.message for item in items))
         made = max((moment(item.made) for item in items), default=0.0)
         return Plan(order, overlap, readers, lambda a: moment(a.time) >= made, role, seed)
     if outdated:

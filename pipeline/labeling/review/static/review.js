@@ -98,5 +98,6 @@ if (form) {
   keys.checked = localStorage.getItem(remembered) !== "off";
   keys.addEventListener("change", () => localStorage.setItem(remembered, keys.checked ? "on" : "off"));
   show();
-  if (!form.querySelector('[role="alert"]')) document.querySelector("#message").focus({ preventScroll: true });
+  // What went wrong and what was asked for takes the focus itself, so that a small screen shows it.
+  if (!form.querySelector("[autofocus]")) document.querySelector("#message").focus({ preventScroll: true });
 }

@@ -1,0 +1,1 @@
+"""To and from other labelling tools: Label Studio, Argilla, Prodigy, doccano, and CSV."""

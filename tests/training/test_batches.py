@@ -1,0 +1,50 @@
+"""Batches hold messages of like length, every message once, and never more than allowed."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.training.batches import STEP, Buckets
+
+lengths = st.lists(st.integers(1, 60), min_size=1, max_size=80).map(np.array)
+
+
+@given(lengths, st.integers(1, 9), st.sampled_from([0, 64, 200]), st.integers(0, 3))
+def test_each_epoch_has_every_message_once_in_as_many_batches(
+    lengths: np.ndarray, size: int, tokens: int, epoch: int
+) -> None:
+    buckets = Buckets(lengths, size=size, tokens=tokens, seed=5)
+    buckets.set_epoch(epoch)
+    batches = list(buckets)
+    assert len(batches) == len(buckets)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert len(batch) <= size
+        widest = -(-lengths[batch].max() // STEP) * STEP
+        assert not tokens or len(batch) == 1 or len(batch) * widest <= tokens
+
+
+@given(lengths, st.integers(1, 4))
+def test_processes_share_the_batches_and_take_as_many_steps(
+    lengths: np.ndarray, ranks: int
+) -> None:
+    parts = [list(Buckets(lengths, size=4, seed=1, rank=r, ranks=ranks)) for r in range(ranks)]
+    assert len({len(part) for part in parts}) == 1
+    seen = {i for part in parts for batch in part for i in batch}
+    assert seen == set(range(len(lengths)))
+
+
+def test_epochs_differ_and_come_again() -> None:
+    buckets = Buckets(np.full(50, 10), size=8, seed=1)
+    first = list(buckets)
+    buckets.set_epoch(1)
+    assert list(buckets) != first
+    buckets.set_epoch(0)
+    assert list(buckets) == first
+
+
+def test_little_of_a_batch_is_padding() -> None:
+    lengths = np.random.default_rng(0).integers(5, 250, 2000)
+    batches = list(Buckets(lengths, size=16, seed=1))
+    padded = sum(len(batch) * lengths[batch].max() for batch in batches)
+    assert padded < 1.05 * lengths.sum()

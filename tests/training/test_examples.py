@@ -1,0 +1,84 @@
+"""Messages are encoded as a stream, and long ones as the settings say."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.inference.encoding import Encoder
+from pipeline.records import LabelledMessage
+from pipeline.training.examples import are_written, open_examples, write_examples
+from tests.training.conftest import labelled
+
+
+def test_what_was_written_is_read_back_row_by_row(tiny_base: Path, tmp_path: Path) -> None:
+    messages = labelled(30)
+    encode = Encoder(tiny_base / "tokenizer.json", 48)
+    write_examples(iter(messages), encode, tmp_path / "x")
+    found = open_examples(tmp_path / "x")
+    rows = encode([message.text for message in messages])
+    assert [list(row) for row in found.ids] == rows
+    assert found.targets.tolist() == [list(message.targets) for message in messages]
+    some = found.chosen(np.array([4, 2]))
+    assert [list(row) for row in some.ids] == [rows[4], rows[2]]
+
+
+def test_only_a_chunk_of_messages_stands_in_memory(tiny_base: Path, tmp_path: Path) -> None:
+    alive = most = 0
+
+    def stream() -> Iterator[LabelledMessage]:
+        nonlocal alive, most
+        for i in range(5000):
+            alive += 1
+            most = max(most, alive)
+            yield LabelledMessage(f"{i}", "are you hiring", targets=(1.0, 0.0))
+
+    encoder = Encoder(tiny_base / "tokenizer.json", 48)
+
+    def encode(texts: list[str]) -> list[list[int]]:
+        nonlocal alive
+        alive -= len(texts)
+        return encoder(texts)
+
+    write_examples(stream(), encode, tmp_path / "x")
+    assert most <= 1024
+    assert len(open_examples(tmp_path / "x")) == 5000
+
+
+def test_an_interrupted_write_does_not_count(tiny_base: Path, tmp_path: Path) -> None:
+    def broken() -> Iterator[LabelledMessage]:
+        yield from labelled(3)
+        raise KeyboardInterrupt
+
+    try:
+        write_examples(broken(), Encoder(tiny_base / "tokenizer.json", 48), tmp_path / "x")
+    except KeyboardInterrupt:
+        assert not are_written(tmp_path / "x")
+
+
+def test_no_messages_are_no_examples(tiny_base: Path, tmp_path: Path) -> None:
+    write_examples(iter(()), Encoder(tiny_base / "tokenizer.json", 48), tmp_path / "x")
+    assert len(open_examples(tmp_path / "x")) == 0
+
+
+words = st.lists(st.sampled_from(["hiring", "museum", "letter", "xyzzy"]), max_size=60)
+
+
+@given(words, st.integers(8, 40))
+def test_head_and_tail_keep_both_ends_and_the_special_tokens(
+    tiny_base: Path, words: list[str], most: int
+) -> None:
+    text = " ".join(words)
+    file = tiny_base / "tokenizer.json"
+    (whole,) = Encoder(file, 10_000)([text])
+    (head,) = Encoder(file, most)([text])
+    (both,) = Encoder(file, most, "head_tail")([text])
+    if len(whole) <= most:
+        assert head == both == whole
+        return
+    assert len(both) == most == len(head)
+    assert both[: most // 2] == whole[: most // 2]
+    assert both[-(most // 2) :] == whole[-(most // 2) :]
+    assert head[:-1] == whole[: most - 1]
