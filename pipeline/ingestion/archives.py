@@ -113,7 +113,7 @@ def _read_members(
     members = [
         info
         for info in archive.infolist()
-        if not info.is_dir() and not info.filename.startswith("__MACOSX/")
+        if not info.filename.endswith("/") and not info.filename.startswith("__MACOSX/")
     ]
     kinds = {info.filename: _linkedin_kind(archive, info) for info in members}
     export = any(kinds.values())

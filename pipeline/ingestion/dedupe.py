@@ -145,9 +145,9 @@ def _grams(texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]
     flat: list[int] = []
     lengths = []
     for text in texts:
-        words = _WORD.findall(_NUMBER.sub(" 0 ", _NAME.sub("~", text)).lower())
-        flat += map(_WORD_HASHES.__getitem__, words)
-        lengths.append(len(words))
+        found = _WORD.findall(_NUMBER.sub(" 0 ", _NAME.sub("~", text)).lower())
+        flat += map(_WORD_HASHES.__getitem__, found)
+        lengths.append(len(found))
     words = _mix(np.array(flat, dtype=np.uint32))
     owner = np.repeat(np.arange(len(texts), dtype=np.uint64), lengths)
     few = np.array(lengths, dtype=np.int64) < 3

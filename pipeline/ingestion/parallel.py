@@ -12,6 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from importlib.abc import MetaPathFinder
+from typing import Any
 
 from pipeline.errors import DataError
 from pipeline.ingestion.finish import Plan, finish_all
@@ -119,6 +120,6 @@ def _set_up() -> None:
 class _WithoutPandas(MetaPathFinder):
     """Arrow imports pandas wherever it is installed: a second and 50 MB a process, for nothing."""
 
-    def find_spec(self, fullname: str, *_: object) -> None:
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> None:
         if fullname == "pandas":
             raise ModuleNotFoundError(name=fullname)

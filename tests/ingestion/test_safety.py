@@ -218,6 +218,13 @@ def test_no_member_leaves_the_archive(tmp_path):
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["a.zip", "inner"]
 
 
+def test_a_member_without_a_name_is_read(tmp_path):
+    path = tmp_path / "a.zip"
+    path.write_bytes(zipped({"x.jsonl": '{"text": "one"}'}).replace(b"x.jsonl", b"\0.jsonl"))
+    [record] = read(path)  # zipfile ends a name at its first zero
+    assert record.message.text == "one"
+
+
 def test_a_cut_gzip_keeps_what_stands_before(tmp_path):
     rng = random.Random(1)
     lines = "".join(f'{{"text": "{rng.random()}"}}\n' for _ in range(40_000))
