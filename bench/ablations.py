@@ -62,7 +62,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "three epochs": ("training.epochs=3",),
     "nothing frozen": ("training.frozen_layers=-1",),
     "four layers frozen": ("training.frozen_layers=4",),
-    "head and tail": ("training.long_messages=head+tail",),
+    "head and tail": ("training.long_messages=head_tail",),
 }
 """Settings by which a variant differs from the configuration."""
 

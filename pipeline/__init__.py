@@ -12,14 +12,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Classifier", "Prediction", "__version__", "load"]
+__all__ = [
+    "AsyncClassifier",
+    "Classifier",
+    "OutreachClassifier",
+    "Prediction",
+    "__version__",
+    "load",
+]
 
 if TYPE_CHECKING:
+    from pipeline.inference.batching import AsyncClassifier
     from pipeline.inference.classifier import Classifier, load
+    from pipeline.inference.estimator import OutreachClassifier
     from pipeline.records import Prediction
 
 _HOMES = {
+    "AsyncClassifier": "pipeline.inference.batching",
     "Classifier": "pipeline.inference.classifier",
+    "OutreachClassifier": "pipeline.inference.estimator",
     "Prediction": "pipeline.records",
     "load": "pipeline.inference.classifier",
 }

@@ -10,13 +10,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 if TYPE_CHECKING:  # pyarrow costs a tenth of a second, and a one-line prediction does not need it
     import pyarrow as pa
 
 NONE = "none"
 """The primary of a message that makes none of the asks of a multi-label task."""
+
+UNSURE = "unsure"
+"""The primary of a prediction that is less confident than it had to be."""
+
+LongMessages = Literal["head", "head_tail"]
+"""What a model reads of a message with too many tokens: its start, or half each of both ends."""
 
 
 class Record:
@@ -124,13 +130,24 @@ class Prediction(Record):
 
     id: str
     primary: str
-    """The most probable ask, or `none`."""
+    """The most probable ask, or `none`; `unsure` where the model is less sure than asked for."""
     asks: tuple[str, ...]
     """Every ask above its threshold, in label order."""
     scores: dict[str, float]
     """Label to calibrated probability, in label order."""
     extra: dict[str, Any] = field(default_factory=dict)
     """The input's other columns, as they came."""
+
+    @property
+    def confidence(self) -> float:
+        """The probability of what `primary` says: that ask, or of `none` that no ask is made.
+
+        Of `unsure`, that of the likelier of the two.
+        """
+        most = max(self.scores.values())
+        if self.primary in self.scores:
+            return self.scores[self.primary]
+        return 1 - most if self.primary == NONE else max(most, 1 - most)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.errors import SettingsError
-from pipeline.records import NONE
+from pipeline.records import NONE, LongMessages
 
 DEFAULT_CONFIG = Path("configs/default.yaml")
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
-LongMessages = Literal["head", "head_tail"]
 
 
 class _Loader(yaml.SafeLoader):
@@ -365,6 +364,9 @@ class Evaluation(Section):
     max_flip_rate: Share | None = None
     """The run fails where more of the swapped messages than this share change their primary, for
     any kind of swap."""
+    drift_messages: Positive = 2000
+    """Messages of each side that `--against` scores, drawn at random where there are more; more
+    hardly change the index."""
     gate: Gate = Gate()
 
 

@@ -10,13 +10,14 @@ import pytest
 ROOT = Path(__file__).parent.parent / "pipeline"
 MODULES = sorted(ROOT.rglob("*.py"))
 
-BASE = {"errors", "records", "settings", "store", "progress"}
+BASE = {"errors", "records", "settings", "store", "progress", "web"}
 MAY_IMPORT = {
     "errors": set(),
     "progress": set(),
     "records": set(),
     "settings": {"errors", "records"},
     "store": {"errors", "records"},
+    "web": {"errors"},
     "ingestion": BASE,
     "inference": BASE | {"ingestion"},
     "labeling": BASE | {"ingestion", "inference"},

@@ -32,6 +32,35 @@ def test_an_override_changes_one_setting() -> None:
     assert (settings.training.epochs, settings.training.learning_rate) == (7, 1e-4)
 
 
+def test_numbers_may_be_written_as_people_write_them(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(MINIMAL) + "training: {learning_rate: 3e-5}\n")
+    settings = load_settings(path)
+    assert settings.training.learning_rate == 3e-5
+    assert parse_settings(yaml.safe_load(to_yaml(settings))) == settings
+
+
+def test_batches_must_hold_a_message_and_ranges_must_be_ranges() -> None:
+    values = {
+        **MINIMAL,
+        "training": {"batch_tokens": 100, "max_length": 256},
+        "tune": {"space": {"training.epochs": {"low": 3, "high": 1}}},
+    }
+    with pytest.raises(SettingsError, match=r"(?s)batch_tokens \(100\).*expected low < high"):
+        parse_settings(values)
+
+
+def test_another_base_forgets_the_commit_and_hash_of_the_old_one() -> None:
+    from pipeline.cli.options import settings_from
+
+    config = Path("configs/gpu.yaml")
+    assert len(settings_from(config, None).training.revision) == 40
+    training = settings_from(Path("configs/default.yaml"), None, "some/base@abc123").training
+    assert (training.base, training.revision, training.sha256) == ("some/base", "abc123", "")
+    assert settings_from(config, None, "tests").training.base == "tests"
+    assert settings_from(config, ["training.base=other"], "some/base").training.base == "other"
+
+
 def test_an_override_may_be_a_list() -> None:
     settings = load_settings(overrides=["data.messages=[a.jsonl, b.csv]"])
     assert [str(path) for path in settings.data.messages] == ["a.jsonl", "b.csv"]

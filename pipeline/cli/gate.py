@@ -18,6 +18,10 @@ def gate(
         Path | None,
         typer.Argument(help="Model or report folder; default: the one the settings name."),
     ] = None,
+    suggest: Annotated[
+        bool,
+        typer.Option("--suggest", help="Print demands that this model meets, and check none."),
+    ] = False,
     config: Config = DEFAULT,
     overrides: Overrides = None,
 ) -> None:
@@ -32,14 +36,20 @@ def gate(
         outreach gate models/mine --set "evaluation.gate.minimum={model.all.exact_match: 0.7}"
 
         outreach gate models/mine --set evaluation.max_flip_rate=0.1
+
+        outreach gate models/mine --suggest
     """
     from pipeline.cli.console import out
     from pipeline.errors import GateError
     from pipeline.evaluation.gate import gate as demands_of
+    from pipeline.evaluation.gate import suggest as suggestion
 
     settings = settings_from(config, overrides)
     folder = model or settings.model_dir
     report = folder / "report" if (folder / "report").is_dir() else folder
+    if suggest:
+        out.print(suggestion(report, settings.evaluation), markup=False, highlight=False)
+        return
     demands = demands_of(report, settings.evaluation)
     for d in demands:
         sign = "≥" if d.at_least else "≤"

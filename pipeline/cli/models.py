@@ -62,7 +62,10 @@ def compare(
 
     found = [find(folder, name) for name in names]
     columns = [figures(entry) for entry in found]
-    table = Table("figure", *(f"{e.name} {e.digest[:8]}" for e in found), box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("figure", no_wrap=True)
+    for entry in found:
+        table.add_column(f"{entry.name} {entry.digest[:8]}")
     for name in dict.fromkeys(name for column in columns for name in column):
         table.add_row(name, *(column.get(name, "") for column in columns))
     out.print(table)
@@ -109,18 +112,9 @@ def _show(found: "Sequence[Entry]") -> None:
 
     from pipeline.cli.console import out
 
-    table = Table(
-        "model",
-        "digest",
-        "made",
-        "base",
-        "messages",
-        "validation F1",
-        "test F1",
-        "MB",
-        box=None,
-        pad_edge=False,
-    )
+    table = Table(box=None, pad_edge=False)
+    for title in ("model", "digest", "made", "base", "messages", "validation", "test", "MB"):
+        table.add_column(title, no_wrap=title in ("model", "digest"))
     for e in found:
         table.add_row(
             f"{e.name} (production)" if e.in_use else e.name,

@@ -7,6 +7,7 @@ rule of thumb: below 0.1 stable, from 0.25 shifted).
 from __future__ import annotations
 
 import json
+import random
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -57,6 +58,9 @@ class Drift:
 
     before: int
     after: int
+    """Messages looked at."""
+    of: tuple[int, int]
+    """Messages that they were drawn from."""
     shifts: list[Shift]
     primaries: list[tuple[str, float, float]]
     """Per class the share of primaries, before and after."""
@@ -67,7 +71,12 @@ class Drift:
 
     def flat(self) -> dict[str, float]:
         """All as flat JSON numbers."""
-        flat: dict[str, float] = {"before.rows": self.before, "after.rows": self.after}
+        flat: dict[str, float] = {
+            "before.rows": self.before,
+            "after.rows": self.after,
+            "before.of": self.of[0],
+            "after.of": self.of[1],
+        }
         for s in self.shifts:
             flat |= {
                 f"{s.name}.median_before": round(s.before, 6),
@@ -116,10 +125,11 @@ def drift(
     rows = data or settings.label_dir / "test.parquet"
     if not rows.is_file():
         raise InputError(f"{rows}: no such file; run `outreach label resolve` first.")
-    sets: list[Sequence[Message]] = [
+    read: list[Sequence[Message]] = [
         read_labelled(rows, settings, progress),
         read_unlabelled(against, settings, progress),
     ]
+    sets = [_drawn(own, settings.evaluation.drift_messages, settings.seed) for own in read]
     with progress.task("score both sets", sum(map(len, sets))) as task:
         opened = open_model(model_dir, task)
         texts = [[render(m.subject, m.text) for m in own] for own in sets]
@@ -133,6 +143,7 @@ def drift(
     found = Drift(
         len(sets[0]),
         len(sets[1]),
+        (len(read[0]), len(read[1])),
         _shifts(opened.labels, scores, sets),
         list(zip(classes, map(float, shares[0]), map(float, shares[1]), strict=True)),
         _unknown_words(model_dir, texts),
@@ -146,6 +157,14 @@ def drift(
     write_json(folder / "drift.json", found.flat())
     write_text(folder / "drift.html", render_template("drift.html.j2", {"d": found}))
     return found
+
+
+def _drawn(messages: Sequence[Message], most: int, seed: int) -> list[Message]:
+    """At most so many of the messages, drawn at random, in order."""
+    if len(messages) <= most:
+        return list(messages)
+    generator = random.Random(seed)  # noqa: S311 - a draw, not a secret
+    return [messages[i] for i in sorted(generator.sample(range(len(messages)), most))]
 
 
 def _shifts(

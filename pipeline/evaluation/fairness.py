@@ -6,7 +6,8 @@ Fairness in Text Classification through Robustness, 2019.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +16,16 @@ import numpy as np
 from pipeline.evaluation.gold import Bools, Floats, GoldSet, Scores
 from pipeline.evaluation.intervals import Bootstrap, Figure, ratio
 from pipeline.evaluation.metrics import Figures
-from pipeline.evaluation.redact import redact
-from pipeline.evaluation.sentences import Score, split_sentences
+from pipeline.evaluation.quote import quote
+from pipeline.evaluation.sentences import Score
 from pipeline.evaluation.swaps import Swap
 from pipeline.records import render
 
 TOP_SHARES = (0.1, 0.2, 0.5)
 _EXAMPLES = 3
+_SHOWN = 60
+"""Letters of a message shown on each side of a change."""
+_WORDS = re.compile(r"\S+\s*")
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,14 @@ class Flip:
     id: str
     first: str
     second: str
+    """The two groups, and what each was given."""
     before: str
     after: str
+    """The two primaries."""
     moved: float
-    excerpt: str
+    leading: str
+    trailing: str
+    """What stands before and behind the change, redacted and short."""
 
 
 @dataclass(frozen=True)
@@ -111,25 +119,52 @@ def _swap(
         any_ask,
         mean,
         [
-            _flip(gold, int(own[i]), groups, primary[i], probabilities[i])
+            _flip(gold, swap, made[touched[i]], int(own[i]), primary[i], probabilities[i])
             for i in worst
             if primary_flips[i]
         ],
     )
 
 
-def _flip(gold: GoldSet, row: int, groups: list[str], primary: Any, scores: Floats) -> Flip:
+def _flip(
+    gold: GoldSet,
+    swap: Swap,
+    variants: Mapping[str, str],
+    row: int,
+    primary: Any,
+    scores: Floats,
+) -> Flip:
+    groups = list(variants)
     other = int(np.flatnonzero(primary != primary[0])[0])
-    message = gold.messages[row]
+    leading, parts, trailing = changed_part(variants[groups[0]], variants[groups[other]])
+    if swap.how == "wording":  # the words are the message's own, not those of our table
+        parts = (quote(parts[0], _SHOWN), quote(parts[1], _SHOWN))
     return Flip(
-        message.id,
-        groups[0],
-        groups[other],
+        gold.messages[row].id,
+        f"{groups[0]} ({parts[0]})",
+        f"{groups[other]} ({parts[1]})",
         gold.classes[primary[0]],
         gold.classes[primary[other]],
         float(np.abs(scores[other] - scores[0]).max()),
-        redact(" ".join(split_sentences(message.text)), 140),
+        quote(leading, _SHOWN, end=True),
+        quote(trailing, _SHOWN),
     )
+
+
+def changed_part(first: str, second: str) -> tuple[str, tuple[str, str], str]:
+    """What two texts share before they differ, where they do, and what they share after.
+
+    >>> changed_part("Hi Ana, I work at Apple. Hiring?", "Hi Ana, I work at a bakery. Hiring?")
+    ('Hi Ana, I work at', ('Apple.', 'a bakery.'), 'Hiring?')
+    """
+    one, two = _WORDS.findall(first), _WORDS.findall(second)
+    most = min(len(one), len(two))
+    start = next((i for i in range(most) if one[i] != two[i]), most)
+    most -= start
+    end = next((i for i in range(most) if one[-1 - i] != two[-1 - i]), most)
+    parts = ("".join(own[start : len(own) - end]).strip() for own in (one, two))
+    shared = "".join(one[:start]).strip(), "".join(one[len(one) - end :]).strip()
+    return shared[0], (next(parts), next(parts)), shared[1]
 
 
 def flat_figures(results: Sequence[SwapResult]) -> Figures:

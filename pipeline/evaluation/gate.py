@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,10 @@ from pipeline.errors import InputError
 from pipeline.settings import Evaluation
 
 _FLIPS = "fairness.max_flip_rate"
+_AT_LEAST = ("model.all.primary.macro_f1", "model.all.ask.macro_f1", "behaviour.rate")
+_AT_MOST = ("model.all.calibration.ece",)
+_ROOM = 0.05
+"""Left to a figure that has no interval."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +44,7 @@ def gate(report: Path, settings: Evaluation) -> list[Demand]:
     Raises:
         InputError: the report has no figures, or not one that is demanded, or nothing is demanded.
     """
-    path = report / "metrics.json"
-    try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise InputError(f"{path}: no figures there; make them with `outreach evaluate`.") from None
+    metrics = _metrics(report)
     highest = dict(settings.gate.maximum)
     if settings.max_flip_rate is not None:
         highest[_FLIPS] = settings.max_flip_rate
@@ -52,9 +53,58 @@ def gate(report: Path, settings: Evaluation) -> list[Demand]:
     if not demands:
         raise InputError(
             "the settings demand nothing; say what a model must reach, for example "
-            "--set evaluation.gate.minimum={model.all.primary.macro_f1: 0.8}"
+            "--set evaluation.gate.minimum={model.all.primary.macro_f1: 0.8}, or see what this one "
+            "would meet with --suggest"
         )
     return demands
+
+
+def suggest(report: Path, settings: Evaluation) -> str:
+    """Demands that the model of a report meets, as lines for a settings file.
+
+    Each is the end of the figure's interval: a model as good as this one meets it however the draw
+    of messages falls out, one that is clearly worse does not.
+
+    Args:
+        report: the folder of a report.
+        settings: the figures they demand are kept; without any, a few usual ones are taken.
+    """
+    metrics = _metrics(report)
+    gate = settings.gate
+    lines = ["evaluation:"]
+    flips = [
+        value
+        for name, value in metrics.items()
+        if name.startswith("fairness.") and name.endswith(".primary_flips.high")
+    ]
+    if _FLIPS in metrics:
+        lines.append(f"  max_flip_rate: {_up(max([metrics[_FLIPS], *flips])):g}")
+    lines.append("  gate:")
+    for word, names, sign in (
+        ("minimum", gate.minimum or _AT_LEAST, -1),
+        ("maximum", gate.maximum or _AT_MOST, 1),
+    ):
+        lines.append(f"    {word}:")
+        for name in names:
+            if name in metrics:
+                end = metrics.get(
+                    f"{name}.{'low' if sign < 0 else 'high'}", metrics[name] + sign * _ROOM
+                )
+                lines.append(f"      {name}: {sign * _up(sign * end):g}")
+    return "\n".join(lines)
+
+
+def _up(value: float) -> float:
+    return math.ceil(round(100 * value, 6)) / 100
+
+
+def _metrics(report: Path) -> dict[str, float]:
+    path = report / "metrics.json"
+    try:
+        found: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise InputError(f"{path}: no figures there; make them with `outreach evaluate`.") from None
+    return found
 
 
 def _demand(metrics: Mapping[str, float], name: str, limit: float, *, at_least: bool) -> Demand:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse import csgraph
 
 from pipeline.errors import DataError
+from pipeline.labeling.split import groups_of
 from pipeline.records import NONE, LabelledMessage, render
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-GROUPING = ("thread", "pair", "template")
 
 
 @dataclass(frozen=True)
@@ -75,9 +71,7 @@ class GoldSet:
         Messages that share a thread, a pair or a template, directly or through others, are one
         group.
         """
-        return connected(
-            [[getattr(m, key) for m in self.messages] for key in GROUPING], len(self.messages)
-        )
+        return np.array(groups_of(self.messages), np.int64)
 
     @cached_property
     def origins(self) -> tuple[str, ...]:
@@ -121,28 +115,6 @@ class Scores:
     def take(self, rows: Any) -> Scores:
         """The scores of some rows."""
         return Scores(self.probabilities[rows], self.asks[rows], self.primary[rows])
-
-
-def connected(keys: Sequence[Sequence[str]], count: int) -> Ints:
-    """Number the groups of rows that share a value of any key, directly or through others.
-
-    An empty value is shared with nobody.
-
-    >>> connected([["a", "a", "", ""], ["", "x", "x", ""]], 4).tolist()
-    [0, 0, 0, 1]
-    """
-    rows: list[int] = []
-    nodes: list[int] = []
-    node_of: dict[tuple[int, str], int] = {}
-    for number, values in enumerate(keys):
-        for row, value in enumerate(values):
-            if value:
-                rows.append(row)
-                nodes.append(count + node_of.setdefault((number, value), len(node_of)))
-    size = count + len(node_of)
-    edges = sparse.coo_array((np.ones(len(rows), np.int8), (rows, nodes)), shape=(size, size))
-    _, component = csgraph.connected_components(edges, directed=False)
-    return np.unique(component[:count], return_inverse=True)[1].astype(np.int64)
 
 
 def _origin(message: LabelledMessage) -> str:

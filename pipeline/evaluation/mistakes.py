@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.evaluation.causes import Wrong, cause_of, load_causes
 from pipeline.evaluation.gold import Bools, Floats, GoldSet, Scores
-from pipeline.evaluation.redact import redact
+from pipeline.evaluation.quote import quote
 from pipeline.evaluation.sentences import Score, drivers
-from pipeline.records import LabelledMessage
 
 SHOWN = 40
-_LONG = 180
 _DOUBTFUL = 0.3
 """Label quality below which cleanlab's authors look at a label first."""
-_QUOTED = re.compile(
-    r"^\s*>|original message|forwarded by|^-{3,}|\bwrote:\s*$|^from: .+|^on .+ wrote", re.I | re.M
-)
-
-CAUSES = {
-    "label doubtful": "The annotators did not agree, and cleanlab finds the label unlikely: read "
-    "these first, the label may be wrong.",
-    "quoted remains": "Earlier mail, a forwarded block or a header stands in the text.",
-    "read in part": "The message is longer than the model reads.",
-    "long": f"{_LONG} words or more: the ask is one sentence among many.",
-    "two asks": "The message makes several asks, and the model weighs them otherwise.",
-    "ask in the subject": "The subject alone gives the right answer, the body alone does not.",
-    "keyword trap": "The sentence that drove the score has a word typical of the ask, but does not "
-    "make it.",
-    "other": "None of the above.",
-}
-"""The causes in the order they are looked for, and what each means."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +25,9 @@ class Mistake:
     id: str
     truth: str
     said: str
+    label: str
+    """The ask about which the model is most confidently wrong, and its probability."""
     probability: float
-    """Of the claim that is wrong."""
     sentence: str
     """What drove it, redacted."""
     moved: float
@@ -66,8 +48,9 @@ class Mistakes:
         """Cause, its meaning and its mistakes, the most frequent first."""
         counts = Counter(mistake.cause for mistake in self.shown)
         return [
-            (cause, CAUSES[cause], [m for m in self.shown if m.cause == cause])
-            for cause, _ in counts.most_common()
+            (cause.name, cause.meaning, [m for m in self.shown if m.cause == cause.name])
+            for cause in sorted(load_causes(), key=lambda cause: -counts[cause.name])
+            if counts[cause.name]
         ]
 
 
@@ -146,26 +129,26 @@ def _explain(
     mistakes = []
     for i, (row, message) in enumerate(zip(rows, messages, strict=True)):
         label = gold.labels[claims[row]]
-        traps = {
-            "label doubtful": quality[row] < _DOUBTFUL and _is_disputed(message),
-            "quoted remains": bool(_QUOTED.search(message.text)),
-            "read in part": truncated is not None and bool(truncated[row]),
-            "long": len(message.text.split()) >= _LONG,
-            "two asks": gold.multi_label and len(message.asks) > 1,
-            "ask in the subject": in_subject[i],
-            "keyword trap": said_too_much[i]
-            and any(word in found[i].sentence.lower() for word in keywords.get(label, ())),
-            "other": True,
-        }
+        wrong = Wrong(
+            message,
+            said=tuple(np.array(gold.labels)[scores.asks[row]]),
+            label=label,
+            sentence=found[i].sentence,
+            keywords=keywords.get(label, ()),
+            doubtful=bool(quality[row] < _DOUBTFUL),
+            cut=truncated is not None and bool(truncated[row]),
+            subject_alone=in_subject[i],
+        )
         mistakes.append(
             Mistake(
                 id=message.id,
                 truth=_words(gold, gold.asks[row], int(gold.primary[row])),
                 said=_words(gold, scores.asks[row], int(scores.primary[row])),
+                label=label,
                 probability=float(scores.probabilities[row, claims[row]]),
-                sentence=redact(found[i].sentence),
+                sentence=quote(found[i].sentence),
                 moved=found[i].moved,
-                cause=next(cause for cause, holds in traps.items() if holds),
+                cause=cause_of(wrong, own_task=bool(keywords)).name,
             )
         )
     return mistakes
@@ -180,10 +163,6 @@ def _ask_in_subject(gold: GoldSet, score: Score, rows: np.ndarray) -> list[bool]
         alone = bool(true.any() and gold.messages[row].subject and (subjects[i][true] > 0.5).all())
         found.append(alone and not bool((bodies[i][true] > 0.5).all()))
     return found
-
-
-def _is_disputed(message: LabelledMessage) -> bool:
-    return any(0 < share < 1 for share in message.targets)
 
 
 def _words(gold: GoldSet, asks: Bools, primary: int) -> str:

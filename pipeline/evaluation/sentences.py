@@ -6,19 +6,16 @@ through Representation Erasure, 2016.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.evaluation.gold import Floats
+from pipeline.inference.explain import Score, split_sentences
 from pipeline.records import render
 
-Score = Callable[[Sequence[str]], Floats]
-"""Texts to probabilities, shape (texts, labels)."""
+__all__ = ["Driver", "Score", "drivers", "split_sentences"]
 
-_BREAK = re.compile(r"(?<=[.!?])\s+|\n+")
 _MOST = 12
 """Pieces a message is taken apart into; of a longer one, neighbouring sentences stay together."""
 
@@ -29,15 +26,6 @@ class Driver:
 
     sentence: str
     moved: float
-
-
-def split_sentences(text: str) -> list[str]:
-    r"""The sentences of a text; a line break ends one too.
-
-    >>> split_sentences("Hi Ana,\nAre you hiring? Thanks!")
-    ['Hi Ana,', 'Are you hiring?', 'Thanks!']
-    """
-    return [piece.strip() for piece in _BREAK.split(text) if piece.strip()]
 
 
 def drivers(
@@ -69,4 +57,5 @@ def drivers(
 
 def _joined(pieces: list[str]) -> list[str]:
     size = -(-len(pieces) // _MOST) or 1
-    return [" ".join(pieces[i : i + size]) for i in range(0, len(pieces), size)]
+    # Lines stay lines: where names stand is told by that (`quote`); to the model it is a space.
+    return ["\n".join(pieces[i : i + size]) for i in range(0, len(pieces), size)]

@@ -6,9 +6,11 @@ up to two of them (SliceLine: Sagadeeva and Boehm, SIGMOD 2021, through the slic
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,9 +23,10 @@ from pipeline.evaluation.metrics import Figures, f1_score
 FEWEST = 10
 """Messages below which a slice's figures say nothing."""
 _MOST_VALUES = 20
+"""Values of a column that become slices; of more, the most frequent."""
 _LENGTHS = ((15, "under 15 words"), (40, "15 to 39"), (90, "40 to 89"), (180, "90 to 179"))
 _CUES = ("mutual_contact", "family", "alma_mater", "shared_employer", "shared_community")
-_NOT_A_KIND = frozenset({"cues", "evidence", "commit", "path", "loc", "sha256", "votes"})
+_NOT_A_KIND = frozenset({"cues", "evidence", "words", "commit", "path", "loc", "sha256", "votes"})
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def columns(gold: GoldSet, truncated: Iterable[bool] | None = None) -> Columns:
     if truncated is not None:
         found["read whole"] = [("no" if cut else "yes",) for cut in truncated]
     for name in sorted({key for m in messages for key in m.extra} - _NOT_A_KIND):
-        found[name] = [_plain(m.extra.get(name)) for m in messages]
+        found[name] = _kinds([m.extra.get(name) for m in messages])
     return {name: values for name, values in found.items() if _is_a_kind(values)}
 
 
@@ -95,13 +98,38 @@ def _cues(extra: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(c.strip() for c in named if c.strip()) or ("none",)
 
 
-def _plain(value: Any) -> tuple[str, ...]:
-    return (str(value),) if isinstance(value, str | bool | int) and str(value).strip() else ()
+def _kinds(values: Sequence[Any]) -> list[tuple[str, ...]]:
+    """A column as kinds: of numbers the quarters, of words the most frequent."""
+    plain = [value if isinstance(value, str | bool | int | float) else "" for value in values]
+    words = [str(value).strip() for value in plain]
+    counts = Counter(word for word in words if word)
+    if len(counts) > _MOST_VALUES and all(map(_is_number, counts)):
+        return _quarters(words)
+    kept = {word for word, _ in counts.most_common(_MOST_VALUES)}
+    return [(word,) if word in kept else () for word in words]
+
+
+def _is_number(word: str) -> bool:
+    try:
+        return math.isfinite(float(word))
+    except ValueError:
+        return False
+
+
+def _quarters(words: Sequence[str]) -> list[tuple[str, ...]]:
+    """Numbers as the quarter of the set that they fall into."""
+    known = np.array([float(word) for word in words if word])
+    edges = np.unique(np.quantile(known, [0, 0.25, 0.5, 0.75, 1]))
+    names = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
+    places = np.clip(np.searchsorted(edges, known, side="right") - 1, 0, len(names) - 1)
+    found = (names[place] for place in places)
+    return [(next(found),) if word else () for word in words]
 
 
 def _is_a_kind(values: list[tuple[str, ...]]) -> bool:
-    """Whether a column tells kinds apart: from two to twenty values."""
-    return 2 <= len({value for row in values for value in row}) <= _MOST_VALUES
+    """Whether a column tells kinds of some size apart; ids and the like do not."""
+    counts = Counter(value for row in values for value in row)
+    return len(counts) > 1 and max(counts.values()) >= min(FEWEST, len(values) // 4)
 
 
 def measure_slices(

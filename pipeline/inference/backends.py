@@ -3,43 +3,65 @@
 from __future__ import annotations
 
 import os
+import platform
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import ModelFolderError
+from pipeline.errors import InputError, ModelFolderError
 from pipeline.inference.encoding import Ids
-from pipeline.inference.folder import ONNX, WEIGHTS
+from pipeline.inference.folder import ONNX, ONNX_INT8, WEIGHTS, check_files
 
-BackendName = Literal["auto", "onnx", "torch"]
+BackendName = Literal["auto", "onnx-int8", "onnx", "torch"]
+
+_CUDA = "CUDAExecutionProvider"
+_INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "asimddp"})
+"""CPU features with which 8-bit products are exact in ONNX Runtime, and fast."""
 
 
 class Backend(Protocol):
-    """Runs the network on one padded batch."""
+    """Runs the network on one padded batch; several threads may do so at once."""
+
+    name: str
 
     def logits(self, ids: Ids, mask: Ids) -> NDArray[np.float64]:
         """Logits of shape (batch, labels) for ids and mask of shape (batch, tokens)."""
 
 
 class OnnxBackend:
-    """ONNX Runtime on the CPU."""
+    """ONNX Runtime, on a GPU where its GPU build is installed and finds one, else on the CPU."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open the folder's graph; raises `ModelFolderError` if it is missing or damaged."""
+    def __init__(self, folder: Path, graph: Path = ONNX, threads: int = 0) -> None:
+        """Open one of the folder's graphs.
+
+        Args:
+            folder: the model folder.
+            graph: the graph's place in it.
+            threads: 0: as many as there are cores for this process.
+
+        Raises:
+            ModelFolderError: the graph is missing or damaged.
+        """
         import onnxruntime
 
+        self.name = "onnx-int8" if graph == ONNX_INT8 else "onnx"
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = len(os.sched_getaffinity(0)) if _linux() else 0
+        options.intra_op_num_threads = threads or cores()
+        options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        # A thread that waits must not burn the core that another program needs.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        providers = [_CUDA] if _on_gpu() and graph == ONNX else []
         try:
             self._session = onnxruntime.InferenceSession(
-                folder / ONNX, options, providers=["CPUExecutionProvider"]
+                folder / graph, options, providers=[*providers, "CPUExecutionProvider"]
             )
         except Exception as error:  # noqa: BLE001 - its own exception types are not public
             raise ModelFolderError(
-                f"{folder / ONNX}: not a graph that ONNX Runtime can run "
+                f"{folder / graph}: not a graph that ONNX Runtime can run "
                 f"({type(error).__name__}); copy or train it again."
             ) from None
         self._inputs = {entry.name for entry in self._session.get_inputs()}
@@ -55,6 +77,8 @@ class OnnxBackend:
 
 class TorchBackend:
     """The folder's own weights through transformers and torch, on the best device there is."""
+
+    name = "torch"
 
     def __init__(self, folder: Path) -> None:
         """Load the weights; raises `ModelFolderError` if they are missing or damaged."""
@@ -85,12 +109,70 @@ class TorchBackend:
         return np.asarray(output.logits.float().cpu().numpy(), dtype=np.float64)
 
 
-def open_backend(folder: Path, name: BackendName = "auto") -> Backend:
-    """The named backend; `auto` takes ONNX Runtime where the folder has a graph for it."""
-    if name == "torch" or (name == "auto" and not (folder / ONNX).exists()):
-        return TorchBackend(folder)
-    return OnnxBackend(folder)
+def open_backend(folder: Path, name: BackendName = "auto", threads: int = 0) -> Backend:
+    """The named backend; `auto` takes the fastest that the folder and the machine have.
+
+    Raises:
+        ModelFolderError: the folder lacks its file, or the file is altered or damaged.
+        InputError: the CPU cannot run the 8-bit graph exactly.
+    """
+    if name not in get_args(BackendName):
+        known = ", ".join(get_args(BackendName))
+        raise ValueError(f"backend: expected one of {known}, found {name!r}")
+    if name == "auto":
+        name = _fastest(folder)
+    graph = {"onnx-int8": ONNX_INT8, "onnx": ONNX, "torch": Path(WEIGHTS)}[name]
+    if not (folder / graph).is_file():
+        raise ModelFolderError(f"{folder}: has no {graph.as_posix()}{_WHY_MISSING.get(name, '')}.")
+    if name == "onnx-int8" and not has_int8():
+        raise InputError(
+            "backend 'onnx-int8': this CPU has no 8-bit dot product (AVX-VNNI, AVX-512 VNNI or "
+            "ARM's), without which its answers would be neither fast nor exact. Use backend "
+            "'onnx', or 'auto', which chooses by itself."
+        )
+    with ThreadPoolExecutor(1) as beside:  # hashing takes about as long as opening
+        whole = beside.submit(check_files, folder, [graph])
+        try:
+            return TorchBackend(folder) if name == "torch" else OnnxBackend(folder, graph, threads)
+        finally:
+            whole.result()  # that a file was altered explains more than that it does not load
 
 
-def _linux() -> bool:
-    return hasattr(os, "sched_getaffinity")
+_WHY_MISSING = {
+    "onnx-int8": "; training writes it only where it loses almost nothing. Use backend 'onnx'",
+    "onnx": "; train or copy it again, or use backend 'torch'",
+}
+
+
+def _fastest(folder: Path) -> BackendName:
+    if not (folder / ONNX).is_file() and not (folder / ONNX_INT8).is_file():
+        return "torch"
+    if not (folder / ONNX_INT8).is_file() or not has_int8() or _on_gpu():
+        return "onnx"
+    return "onnx-int8"
+
+
+def cores() -> int:
+    """The cores that this process may use; OMP_NUM_THREADS, which clusters set, may allow less."""
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    if allowed.isdigit() and int(allowed) > 0:
+        return int(allowed)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def has_int8() -> bool:
+    """Whether this CPU multiplies 8-bit numbers exactly and fast."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # not Linux: all of Apple's ARM cores can; of others nothing is known
+        return platform.system() == "Darwin" and platform.machine() == "arm64"
+    lines = (line for line in text.splitlines() if line.startswith(("flags", "Features")))
+    return bool(_INT8_FLAGS & set(next(lines, "").split()))
+
+
+def _on_gpu() -> bool:
+    import onnxruntime
+
+    return _CUDA in onnxruntime.get_available_providers()

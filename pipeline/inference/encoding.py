@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from pipeline.errors import ModelFolderError
-from pipeline.settings import LongMessages
+from pipeline.records import LongMessages
 
 Ids = NDArray[np.int64]
+
+CHARACTERS_PER_TOKEN = 400
+"""Of a text longer than this many for each token that is read, the rest is not even looked at."""
 
 
 class Encoder:
@@ -43,13 +46,30 @@ class Encoder:
             self._tokenizer.enable_truncation(max_length)
         else:
             self._tokenizer.no_truncation()
+        self._most = max_length * CHARACTERS_PER_TOKEN
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids per text, special tokens included, at most `max_length` each."""
-        found = self._tokenizer.encode_batch_fast(list(texts))
+        found = self._tokenizer.encode_batch_fast(self._cut(texts))
         if self._head_only:
             return [encoded.ids for encoded in found]
         return [_head_and_tail(encoded, self._max_length) for encoded in found]
+
+    def read_until(self, texts: Sequence[str]) -> list[int]:
+        """Per text, how many of its characters are read before it is cut at `max_length`."""
+        if not self._head_only:
+            return [len(text) for text in texts]
+        return [
+            max((end for _, end in encoded.offsets), default=0)
+            for encoded in self._tokenizer.encode_batch(self._cut(texts))
+        ]
+
+    def _cut(self, texts: Sequence[str]) -> list[str]:
+        if self._head_only:
+            return [text[: self._most] for text in texts]
+        return [
+            t if len(t) <= 2 * self._most else t[: self._most] + t[-self._most :] for t in texts
+        ]
 
 
 def _head_and_tail(encoded: Encoding, most: int) -> list[int]:

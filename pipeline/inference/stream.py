@@ -1,63 +1,86 @@
-"""Any reader in, any writer out: predictions for a stream of messages, in constant memory."""
+"""Any reader in: predictions for a stream of messages, in their order and in constant memory."""
 
 from __future__ import annotations
 
-import csv
-import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
+from pipeline.ingestion.incoming import Incoming
 from pipeline.records import Message, Prediction, Rejection, render
 
 if TYPE_CHECKING:
     from pipeline.inference.classifier import Classifier
-    from pipeline.ingestion.sources import Incoming
+    from pipeline.inference.explain import Explanation
     from pipeline.settings import Columns
 
-CHUNK = 512
+CHUNK = 1024
 """Messages scored at a time: enough to batch by length, little enough to answer soon."""
+_FIRST_CHUNK = 32
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Answered:
-    """A prediction beside the message and the input row it answers."""
+    """A prediction beside the message it answers, as it was read."""
 
     prediction: Prediction
+    """Its `extra` holds the whole input row, as it came."""
     message: Message
+    explanation: Explanation | None = None
+
+
+Entry = Answered | Rejection
 
 
 def predict_stream(
-    classifier: Classifier, incoming: Iterable[Incoming | Rejection]
-) -> Iterator[Answered | Rejection]:
+    classifier: Classifier,
+    incoming: Iterable[Incoming | Rejection],
+    min_confidence: float = 0.0,
+    explain: bool = False,
+) -> Iterator[Entry]:
     """Answer messages in their order; rejected records pass through where they stood.
 
     Each message is prepared (the sender's own words, private data replaced) as the messages were
-    that the model learned from. `Prediction.extra` holds the whole input row, as it came.
+    that the model learned from.
+
+    Args:
+        classifier: the model.
+        incoming: what a reader gives.
+        min_confidence: answers with less confidence become `unsure`.
+        explain: also say which sentence makes each ask.
     """
     from pipeline.ingestion.prepare import prepare
 
     stream = iter(incoming)
-    while chunk := list(islice(stream, CHUNK)):
+    size = _FIRST_CHUNK  # whoever looks on sees the first answers at once
+    while chunk := list(islice(stream, size)):
+        size = CHUNK
         found = [entry for entry in chunk if not isinstance(entry, Rejection)]
         messages = [prepare(entry.message, classifier.cleaning) for entry in found]
         texts = [render(message.subject, message.text) for message in messages]
-        answers = iter(classifier.predict(texts, [message.id for message in messages]))
+        names = [message.id for message in messages]
+        predictions = classifier.predict(texts, names, min_confidence)
+        answers = iter(predictions)
+        explained = iter(
+            classifier.explain(texts, predictions=predictions) if explain else [None] * len(texts)
+        )
         for entry in chunk:
             if isinstance(entry, Rejection):
                 yield entry
             else:
-                yield Answered(replace(next(answers), extra=entry.row), entry.message)
+                prediction = replace(next(answers), extra=entry.row)
+                yield Answered(prediction, entry.message, next(explained))
 
 
 def incoming_from(
-    inputs: Iterable[str], columns: Columns, lines: bool = False
+    inputs: Iterable[str],
+    columns: Columns | None = None,
+    lines: bool = False,
+    on_bytes: Callable[[int], None] | None = None,
 ) -> Iterator[Incoming | Rejection]:
     """Messages from what a user typed: texts, names of files, and ``-`` for standard input.
 
@@ -65,24 +88,28 @@ def incoming_from(
         inputs: a text is one message; what names a file or a folder is read.
         columns: which column of a table holds what.
         lines: each line of standard input is a message of its own.
+        on_bytes: told how many bytes of files were read since the last call.
 
     Raises:
         InputError: something that looks like a file is not there, or a file cannot be read.
     """
-    from pipeline.ingestion.sources import read
-
     for number, given in enumerate(inputs, start=1):
         if given == "-" and lines:
             for line_number, line in enumerate(sys.stdin.buffer, start=1):
                 if line.strip():
                     yield _from_line(line, line_number)
-        elif given == "-" or _names_file(given):
-            yield from read(Path(given), columns)
+        elif given == "-" or names_file(given):
+            yield from _from_file(Path(given), columns, on_bytes)
         else:
             yield _from_text(given, "argument", str(number))
 
 
-def _names_file(given: str) -> bool:
+def names_file(given: str) -> bool:
+    """Whether what a user typed names a file or folder, not a text.
+
+    Raises:
+        InputError: it looks like a file and is not there.
+    """
     if "\n" in given or len(given) > 1024:
         return False
     path = Path(given)
@@ -96,6 +123,20 @@ def _names_file(given: str) -> bool:
     return False
 
 
+def _from_file(
+    path: Path, columns: Columns | None, on_bytes: Callable[[int], None] | None
+) -> Iterator[Incoming | Rejection]:
+    from pipeline.inference.tasks import holds_tasks, read_tasks
+    from pipeline.ingestion.sources import read
+    from pipeline.settings import Columns
+
+    columns = columns or Columns()
+    if holds_tasks(path):
+        yield from read_tasks(path, columns, on_bytes)
+    else:
+        yield from read(path, columns, on_bytes)
+
+
 def _from_line(line: bytes, number: int) -> Incoming | Rejection:
     try:
         return _from_text(line.decode("utf-8"), "stdin", str(number))
@@ -105,8 +146,6 @@ def _from_line(line: bytes, number: int) -> Incoming | Rejection:
 
 
 def _from_text(text: str, source: str, position: str) -> Incoming | Rejection:
-    from pipeline.ingestion.sources import Incoming
-
     if not text.strip():
         return Rejection(source, position, "empty_text", "expected some text")
     name = f"{source}:{position}"
@@ -118,7 +157,8 @@ def _from_text(text: str, source: str, position: str) -> Incoming | Rejection:
 def as_row(answered: Answered) -> dict[str, Any]:
     """A prediction as one flat output row: id, primary, asks, scores, then every input column.
 
-    An input column of one of those four names is kept as ``input_NAME``.
+    An input column of one of those names is kept as ``input_NAME``. With an explanation there is a
+    column `because` too.
     """
     prediction = answered.prediction
     row: dict[str, Any] = {
@@ -127,44 +167,10 @@ def as_row(answered: Answered) -> dict[str, Any]:
         "asks": list(prediction.asks),
         "scores": prediction.scores,
     }
+    if answered.explanation is not None:
+        row["because"] = answered.explanation.to_row()
     for name, value in prediction.extra.items():
         if name == "id" and str(value) == prediction.id:
             continue
         row[f"input_{name}" if name in row else name] = value
     return row
-
-
-def write_jsonl(rows: Iterable[Mapping[str, Any]], stream: IO[str]) -> None:
-    """One JSON object a line."""
-    for row in rows:
-        stream.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
-
-
-def write_csv(rows: Iterable[Mapping[str, Any]], stream: IO[str]) -> None:
-    """Comma-separated, one column a score, headed by the first row's columns.
-
-    Cells that a spreadsheet would run as a formula get a leading apostrophe.
-    """
-    writer: csv.DictWriter[str] | None = None
-    for row in rows:
-        flat = _flat(row)
-        if writer is None:
-            writer = csv.DictWriter(stream, list(flat), extrasaction="ignore", restval="")
-            writer.writeheader()
-        writer.writerow(flat)
-
-
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in row.items():
-        if name == "scores":
-            flat.update({f"score_{label}": score for label, score in value.items()})
-        elif name == "asks":
-            flat[name] = ";".join(value)
-        elif isinstance(value, dict | list):
-            flat[name] = json.dumps(value, ensure_ascii=False, default=str)
-        elif isinstance(value, str) and value.startswith(_FORMULA):
-            flat[name] = f"'{value}"
-        else:
-            flat[name] = value
-    return flat

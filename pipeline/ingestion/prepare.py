@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from pipeline.ingestion.clean import clean_text
 from pipeline.ingestion.redact import names_out, redact
 from pipeline.records import Message
-from pipeline.settings import Cleaning
+
+
+class Cleaning(Protocol):
+    """`pipeline.settings.Cleaning`, or what a model folder remembers of it."""
+
+    @property
+    def own_words(self) -> bool:
+        """Whether quoted mail, signatures and footers go."""
+
+    @property
+    def redact(self) -> Sequence[str]:
+        """The kinds of private data that become placeholders."""
+
+    @property
+    def names(self) -> bool:
+        """Whether people's names do too."""
 
 
 def prepare(message: Message, cleaning: Cleaning) -> Message:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
+import tempfile
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +15,14 @@ from pipeline import __version__
 from pipeline.errors import DataError, PipelineError
 from pipeline.inference.backends import OnnxBackend
 from pipeline.inference.encoding import pad
-from pipeline.inference.folder import CONTRACT, FORMAT, ONNX, Contract
+from pipeline.inference.folder import (
+    CONTRACT,
+    FORMAT,
+    ONNX,
+    CleaningFacts,
+    Contract,
+    TaskFacts,
+)
 from pipeline.settings import Settings
 from pipeline.training.calibrate import Array, Calibration
 
@@ -68,15 +75,13 @@ def write_folder(
     contract = Contract(
         format=FORMAT,
         version=__version__,
-        task=settings.task,
+        task=TaskFacts(settings.task.labels, settings.task.multi_label),
         thresholds=tuple(float(t) for t in thresholds),
         max_length=settings.training.max_length,
+        cleaning=CleaningFacts(**settings.ingest.cleaning.model_dump()),
         long_messages=settings.training.long_messages,
-        cleaning=settings.ingest.cleaning,
     )
-    (folder / CONTRACT).write_text(
-        json.dumps(contract.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8"
-    )
+    (folder / CONTRACT).write_text(contract.to_json(), encoding="utf-8")
     export_onnx(model, folder)
 
 
@@ -94,29 +99,60 @@ class _Logits(torch.nn.Module):
 
 
 def export_onnx(model: PreTrainedModel, folder: Path) -> None:
-    """Write ``onnx/model.onnx`` with free batch and length, and check it against torch.
+    """Write ``onnx/model.onnx`` with free batch and length, fused, and check it against torch.
 
     Raises:
         PipelineError: probabilities differ by more than `PARITY`.
     """
+    (folder / ONNX).parent.mkdir(exist_ok=True)
+    attention = model.config._attn_implementation
+    model.set_attn_implementation("eager")  # the form that the fusion knows
+    try:
+        with tempfile.TemporaryDirectory() as work:
+            plain = Path(work) / "plain.onnx"
+            _trace(model, plain)
+            _fuse(plain, folder / ONNX, model.config)
+    finally:
+        model.set_attn_implementation(attention)
+    _check_parity(model, folder)
+
+
+def _trace(model: PreTrainedModel, path: Path) -> None:
     ids, mask = (torch.from_numpy(a) for a in pad([[1, 2, 3, 4, 5], [1, 2, 3]]))
-    batch, tokens = torch.export.Dim("batch"), torch.export.Dim("tokens")
-    axes = {0: batch, 1: tokens}
-    with contextlib.redirect_stdout(io.StringIO()):  # the exporter prints its progress
-        program = torch.onnx.export(
+    axes = {0: "batch", 1: "tokens"}
+    # The tracing exporter: what the newer one writes, the fusion of attention does not recognise.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
             _Logits(model).eval(),
             (ids, mask),
-            dynamo=True,
-            dynamic_shapes={"input_ids": axes, "attention_mask": axes},
+            path,
+            dynamo=False,
+            opset_version=17,
             input_names=["input_ids", "attention_mask"],
             output_names=["logits"],
-            verbose=False,
+            dynamic_axes={"input_ids": axes, "attention_mask": axes, "logits": {0: "batch"}},
         )
-        if program is None:
-            raise PipelineError("torch gave no ONNX program; train again with a supported base.")
-        (folder / ONNX).parent.mkdir(exist_ok=True)
-        program.save(folder / ONNX, external_data=False)
-    _check_parity(model, folder)
+
+
+def _fuse(plain: Path, path: Path, config: Any) -> None:
+    """Merge attention, layer norms and activations into ONNX Runtime's own fast operators.
+
+    What the optimiser does not recognise in an architecture, it leaves as it was.
+    """
+    from onnxruntime.transformers import optimizer
+    from onnxruntime.transformers.fusion_options import FusionOptions
+
+    fused = optimizer.optimize_model(
+        str(plain),
+        model_type="bert",
+        num_heads=config.num_attention_heads,
+        hidden_size=config.hidden_size,
+        optimization_options=FusionOptions("bert"),
+        opt_level=1,
+        use_gpu=False,
+    )
+    fused.save_model_to_file(str(path))
 
 
 def _check_parity(model: PreTrainedModel, folder: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from sklearn.metrics import f1_score
 from transformers import PreTrainedModel
 
 from pipeline.inference.encoding import batches, pad
+from pipeline.records import NONE
 from pipeline.training.calibrate import DEFAULT_THRESHOLD, Array, best_thresholds, fit
 from pipeline.training.export import fold
 from pipeline.training.finetune import Examples
@@ -53,3 +56,18 @@ def calibrated(
         true = held_out.targets.argmax(axis=1)[:, None] == labels
     f1 = f1_score(true, found, average=None, zero_division=0.0, sample_weight=weights)
     return model, thresholds, [float(score) for score in np.atleast_1d(f1)]
+
+
+def primary_macro_f1(
+    found: Sequence[str],
+    true: Sequence[str],
+    labels: Sequence[str],
+    weights: Array | None = None,
+) -> float:
+    """Macro-F1 of the primary over all labels, and `none` where it occurs; weights by message."""
+    classes = [*labels, NONE] if NONE in {*found, *true} else list(labels)
+    return float(
+        f1_score(
+            true, found, labels=classes, average="macro", zero_division=0.0, sample_weight=weights
+        )
+    )

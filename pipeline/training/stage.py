@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 REFERENCE_MESSAGES = 50_000
 """The reference model learns from at most so many, since its features stand in memory."""
+STUDENT_MESSAGES = 50_000
+"""The student learns from the trained model's answers to at most so many, for the same reason."""
 
 
 def train(settings: Settings, *, force: bool = False, progress: Progress = SILENT) -> StageResult:
@@ -127,6 +129,7 @@ def _train(settings: Settings, folder: Path, progress: Progress) -> dict[str, An
     )
     progress.note("Writing the model folder and the ONNX graph.")
     write_folder(folder, model, base, settings, thresholds)
+    quick = _quick(settings, folder, learn, measure, progress)
     _reference(settings, learn).save(folder / REFERENCE)
     counts = {
         "train": len(examples),
@@ -142,6 +145,7 @@ def _train(settings: Settings, folder: Path, progress: Progress) -> dict[str, An
     shutil.rmtree(work)
     return {
         **counts,
+        **quick,
         "validation_macro_f1": round(sum(scores) / len(scores), 4),
         "cost": cost.as_counts(),
     }
@@ -204,6 +208,22 @@ def encoded(
         if not are_written(work / name):  # else an interrupted run wrote them
             write_examples(messages, encode, work / name)
     return open_examples(work / "train"), open_examples(work / "validation")
+
+
+def _quick(
+    settings: Settings, folder: Path, train: Messages, validation: Messages, progress: Progress
+) -> dict[str, Any]:
+    """The 8-bit graph and the student beside the model that was just written."""
+    from itertools import islice
+
+    from pipeline.training.compress import write_int8, write_student
+
+    learned = list(islice(train(), STUDENT_MESSAGES))
+    held_out, counts = list(validation()), _held_out_weights(settings, validation)
+    return {
+        **write_int8(folder, learned, held_out, counts, progress),
+        **write_student(folder, learned, held_out, counts, progress),
+    }
 
 
 def _reference(settings: Settings, messages: Messages) -> TfidfReference:

@@ -32,6 +32,7 @@ COMMANDS = [
     "compare",
     "gate",
     "predict",
+    "explain",
     "settings",
 ]
 ASKING = "could you introduce me to the museum?"
@@ -192,6 +193,7 @@ def test_a_defect_shows_its_place_but_no_text(
     contract["task"]["labels"].append("a fourth")  # the graph knows three: no check foresees it
     contract["thresholds"].append(0.5)
     (folder / "outreach.json").write_text(json.dumps(contract))
+    (folder / "manifest.json").unlink()  # or its digest would tell
     run = outreach("predict", "a private text", "--model", str(folder))
     assert run.returncode == 70
     assert b"This is a defect" in run.stderr

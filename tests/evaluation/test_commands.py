@@ -11,7 +11,7 @@ from pipeline.cli.app import app
 from pipeline.errors import DataError, InputError
 from pipeline.evaluation.compare import compare
 from pipeline.evaluation.drift import drift, stability
-from pipeline.evaluation.gate import gate
+from pipeline.evaluation.gate import gate, suggest
 from pipeline.records import Prediction
 from pipeline.settings import Evaluation, Gate
 from pipeline.store import read_records, write_records
@@ -81,6 +81,21 @@ def test_the_gate_names_what_is_not_met(report):
         gate(report, Evaluation())
 
 
+def test_suggested_demands_are_met_by_the_model_they_come_from(report, tmp_path, settings):
+    from pipeline.settings import load_settings, to_yaml
+
+    words = suggest(report, Evaluation())
+    assert "model.all.primary.macro_f1" in words
+    assert "max_flip_rate" in words
+    (tmp_path / "base.yaml").write_text(to_yaml(settings))
+    (tmp_path / "gate.yaml").write_text(f"extends: base.yaml\n{words}\n")
+    demanded = load_settings(tmp_path / "gate.yaml").evaluation
+    demands = gate(report, demanded)
+    assert len(demands) == 5
+    assert all(d.met for d in demands)
+    assert suggest(report, demanded) == words
+
+
 def test_stability_grows_with_the_shift():
     generator = np.random.default_rng(0)
     before = generator.normal(size=3000)
@@ -102,6 +117,15 @@ def test_drift_tells_new_mail_from_the_measured(settings, tmp_path, report):
     page = (tmp_path / "drift" / "drift.html").read_text()
     assert "harbour" not in page
     assert "Shifted: words" in page
+
+
+def test_drift_draws_from_large_sets_and_says_so(settings, tmp_path, report):
+    new = tmp_path / "new.csv"
+    new.write_text("text\n" + "".join(f"Are you hiring? {i}\n" for i in range(300)))
+    few = settings.evaluation.model_copy(update={"drift_messages": 25})
+    found = drift(settings.model_copy(update={"evaluation": few}), new, output=tmp_path / "drift")
+    assert (found.before, found.after, found.of) == (25, 25, (40, 300))
+    assert "25 new messages, drawn from 300," in (tmp_path / "drift" / "drift.html").read_text()
 
 
 def _run(*arguments):

@@ -9,7 +9,6 @@ from pipeline.evaluation.curves import certainty, risk_coverage, selective, thre
 from pipeline.evaluation.gold import GoldSet, Scores
 from pipeline.evaluation.intervals import Bootstrap
 from pipeline.evaluation.mistakes import find_mistakes
-from pipeline.evaluation.redact import redact
 from pipeline.evaluation.sentences import drivers
 from pipeline.evaluation.swaps import Swap, load_swaps
 from pipeline.evaluation.thin_line import thin_line
@@ -107,6 +106,20 @@ def test_slices_come_from_fields_and_plain_columns_and_the_worst_is_first(gold, 
     assert channel.accuracy.value == pytest.approx((gold.primary == scores.primary)[rows].mean())
 
 
+def test_any_column_of_the_users_becomes_slices_numbers_by_quarters_ids_never():
+    extra = [
+        {"city": f"town {i % 25}", "staff": str(i), "key": f"key {i}", "cues": "family;alma_mater"}
+        for i in range(400)
+    ]
+    gold = _set(*[([], "none")] * 400, extra=extra)
+    facts = slices.columns(gold)
+    assert set(facts) == {"city", "staff", "cue"}
+    assert len({value for row in facts["city"] for value in row}) == 20
+    assert facts["staff"][0] == ("0 to 99.75",)
+    assert facts["staff"][-1] == ("299.25 to 399",)
+    assert facts["cue"][0] == ("family", "alma_mater")
+
+
 def test_the_search_finds_a_planted_weak_spot():
     generator = np.random.default_rng(0)
     channels = generator.choice(["email", "dm"], 400)
@@ -150,7 +163,26 @@ def test_flips_are_counted_between_groups():
     assert result.moved.value == pytest.approx(0.4)
     (flip,) = result.worst
     assert (flip.id, flip.before, flip.after) == ("m1", "information", "job_lead")
+    assert (flip.first, flip.second) == ("a (Ann)", "b (Bob)")
+    assert (flip.leading, flip.trailing) == ("text 1", "")
     assert fairness.flat_figures([result])["max_flip_rate"].value == 0.5
+
+
+def test_the_worst_examples_show_the_change_and_little_around_it():
+    swap = Swap("employer", "sentence", "here", {"a": ["Acme"], "b": ["a bakery"]}, "I work at {}.")
+    text = "Hi Ana Wells,\nAre you hiring? " + "- one thing more\n" * 200
+    message = LabelledMessage(id="long", text=text)
+    gold = GoldSet((message,), LABELS, multi_label=True)
+
+    def score(texts):
+        return np.array([[0.1, 0.1, 0.9 if "Acme" in text else 0.2] for text in texts])
+
+    (result,) = fairness.swap_all(gold, [swap], score, [0.5] * 3, _none(gold), np.arange(1))
+    (flip,) = result.worst
+    assert (flip.first, flip.second) == ("a (Acme.)", "b (a bakery.)")
+    assert flip.leading == "Hi [NAME], I work at"
+    assert flip.trailing.startswith("Are you hiring? - one thing more")
+    assert len(flip.trailing) <= 62
 
 
 def test_triage_compares_the_top_with_all_who_ask():
@@ -196,8 +228,8 @@ def test_mistakes_are_grouped_by_cause_with_a_redacted_sentence(classifier):
     assert found.wrong == 4
     causes = {m.id: m.cause for m in found.shown}
     assert causes == {
-        "trap": "keyword trap",
-        "two": "two asks",
+        "trap": "staffing and candidates at work",
+        "two": "second ask missed",
         "quoted": "quoted remains",
         "split": "label doubtful",
     }
@@ -211,25 +243,3 @@ def test_no_mistakes_is_no_error(classifier):
     gold = GoldSet((LabelledMessage(id="a", text="Thanks."),), LABELS, multi_label=True)
     scores = _scores(gold, classifier.predict_proba(gold.texts))
     assert find_mistakes(gold, scores, classifier.predict_proba, {}).shown == []
-
-
-@pytest.mark.parametrize(
-    ("text", "gone"),
-    [
-        ("write to jane.doe@example.org now", "jane"),
-        ("see https://example.org/me?id=7", "example"),
-        ("my number is (020) 7946-0123", "7946"),
-        ("Dear Jane Doe, hello", "Doe"),
-        ("ask Jane about it", "Jane"),
-        ("I am @janedoe there", "janedoe"),
-        ("account 12345678", "1234"),
-    ],
-)
-def test_private_data_is_taken_out(text, gone):
-    assert gone not in redact(text)
-
-
-def test_redaction_leaves_the_ask_readable():
-    kept = "Could you introduce me on Monday? I would be grateful."
-    assert redact(kept) == kept
-    assert redact("word " * 100).endswith(" …")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import pipeline
-from pipeline.inference.classifier import asks_of, primary_of
+from pipeline.inference.classifier import decide
 from pipeline.inference.encoding import batches, pad
 from pipeline.records import Prediction
 from pipeline.settings import Settings
@@ -39,9 +39,15 @@ def test_probabilities_have_one_column_a_label(clf: pipeline.Classifier) -> None
 
 
 def test_a_message_gets_the_same_scores_alone_and_in_a_batch(clf: pipeline.Classifier) -> None:
-    together = clf.predict_proba(TEXTS)
-    alone = np.vstack([clf.predict_proba([text]) for text in TEXTS])
+    exact = pipeline.load(clf.folder, backend="onnx")
+    together = exact.predict_proba(TEXTS)
+    alone = np.vstack([exact.predict_proba([text]) for text in TEXTS])
     assert np.abs(together - alone).max() < 1e-5
+
+
+def test_eight_bits_answer_as_thirty_two_do(clf: pipeline.Classifier) -> None:
+    exact = pipeline.load(clf.folder, backend="onnx")
+    assert [p.asks for p in clf.predict(TEXTS)] == [p.asks for p in exact.predict(TEXTS)]
 
 
 def test_nothing_in_nothing_out(clf: pipeline.Classifier) -> None:
@@ -67,14 +73,19 @@ def test_odd_texts_are_answered(clf: pipeline.Classifier) -> None:
 
 def test_asks_follow_the_thresholds() -> None:
     thresholds = np.array([0.5, 0.8, 0.2])
-    asks = asks_of(np.array([0.4, 0.9, 0.3]), LABELS, thresholds)
-    assert asks == ("influence", "job_lead")
-    assert primary_of(np.array([0.4, 0.9, 0.3]), asks, LABELS) == "influence"
+    rows = np.array([[0.4, 0.9, 0.3], [0.4, 0.7, 0.1], [0.5, 0.8, 0.8]])
+    assert decide(rows, LABELS, thresholds) == [
+        ("influence", ("influence", "job_lead")),
+        ("none", ()),
+        ("influence", ("information", "influence", "job_lead")),  # on a tie, the first
+    ]
 
 
 def test_a_single_label_task_always_has_one_answer() -> None:
-    row = np.array([0.2, 0.5, 0.3])
-    assert asks_of(row, LABELS, np.full(3, 0.9), multi_label=False) == ("influence",)
+    row = np.array([[0.2, 0.5, 0.3]])
+    assert decide(row, LABELS, np.full(3, 0.9), multi_label=False) == [
+        ("influence", ("influence",))
+    ]
 
 
 def test_padding_keeps_every_token() -> None:

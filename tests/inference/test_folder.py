@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pipeline
-from pipeline.errors import ModelFolderError
+from pipeline.errors import InputError, ModelFolderError
 from pipeline.records import render
 from pipeline.settings import Settings
 from tests.conftest import LABELS, invented_messages
@@ -55,7 +55,7 @@ def by_onnxruntime(folder: Path) -> np.ndarray:
 
 
 def test_all_loaders_agree(trained: Settings) -> None:
-    ours = pipeline.load(trained.model_dir).predict_proba(TEXTS)
+    ours = pipeline.load(trained.model_dir, backend="onnx").predict_proba(TEXTS)
     others = {
         "torch": pipeline.load(trained.model_dir, backend="torch").predict_proba(TEXTS),
         "transformers": by_transformers(trained.model_dir),
@@ -123,13 +123,71 @@ def remove_config(folder: Path) -> None:
         (damage_graph, "not a graph that ONNX Runtime can run"),
     ],
 )
-def test_a_damaged_folder_says_what_is_wrong(copied: Path, damage: object, words: str) -> None:
+@pytest.mark.parametrize("with_manifest", [True, False])
+def test_a_damaged_folder_says_what_is_wrong(
+    copied: Path, damage: object, words: str, with_manifest: bool
+) -> None:
     damage(copied)  # type: ignore[operator]
+    if not with_manifest:  # a download of only the files that some loader wanted
+        (copied / "manifest.json").unlink(missing_ok=True)
+    elif damage in (damage_tokenizer, damage_graph):
+        words = r"(tokenizer\.json|model\.onnx): altered since the model was made"
     with pytest.raises(ModelFolderError, match=words):
-        pipeline.load(copied)
+        pipeline.load(copied, backend="onnx")
+
+
+@pytest.mark.parametrize("name", ["outreach.json", "tokenizer.json", "onnx/model.onnx"])
+def test_one_altered_byte_is_noticed(copied: Path, name: str) -> None:
+    content = bytearray((copied / name).read_bytes())
+    at = content.find(b'"names": false') + 13 if name == "outreach.json" else len(content) // 2
+    content[at] = ord(" ") if name == "outreach.json" else content[at] ^ 1
+    (copied / name).write_bytes(content)
+    if name == "outreach.json":
+        (copied / name).write_text((copied / name).read_text().replace("fals ", "true"))
+    with pytest.raises(ModelFolderError, match="altered since the model was made"):
+        pipeline.load(copied, backend="onnx")
+
+
+def test_verify_looks_at_files_that_are_not_opened(copied: Path) -> None:
+    weights = copied / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    pipeline.load(copied, backend="onnx")
+    with pytest.raises(ModelFolderError, match=r"model\.safetensors: altered"):
+        pipeline.load(copied, backend="onnx", verify=True)
+
+
+def test_a_cpu_without_int8_is_told_and_auto_goes_on(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (copied / "manifest.json").unlink()
+    shutil.copy(copied / "onnx" / "model.onnx", copied / "onnx" / "model_quantized.onnx")
+    monkeypatch.setattr("pipeline.inference.backends.has_int8", lambda: False)
+    assert pipeline.load(copied).backend == "onnx"
+    with pytest.raises(InputError, match="this CPU has no 8-bit dot product"):
+        pipeline.load(copied, backend="onnx-int8")
+
+
+def test_a_graph_that_is_not_there_is_named(copied: Path) -> None:
+    (copied / "onnx" / "model_quantized.onnx").unlink(missing_ok=True)
+    with pytest.raises(ModelFolderError, match=r"has no onnx/model_quantized\.onnx"):
+        pipeline.load(copied, backend="onnx-int8")
+
+
+def test_speed_without_a_student_is_explained(copied: Path) -> None:
+    shutil.rmtree(copied / "student")
+    with pytest.raises(ModelFolderError, match=r"has no student \(student/student\.npz\)"):
+        pipeline.load(copied, speed="fast")
+
+
+def test_a_damaged_student_is_explained(copied: Path) -> None:
+    (copied / "manifest.json").unlink()
+    (copied / "student" / "student.npz").write_bytes(b"PK nothing")
+    with pytest.raises(ModelFolderError, match="not a student"):
+        pipeline.load(copied, speed="balanced")
 
 
 def test_damaged_weights_are_explained(copied: Path) -> None:
+    (copied / "manifest.json").unlink()
     (copied / "model.safetensors").write_bytes(b"not weights")
     with pytest.raises(ModelFolderError, match=r"model\.safetensors: cannot be loaded"):
         pipeline.load(copied, backend="torch")

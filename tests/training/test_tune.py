@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from optuna.trial import TrialState
 
 from pipeline.errors import DataError, SettingsError
 from pipeline.labeling.split import SPLITS
 from pipeline.settings import Range, Settings, Tune, load_settings
+from pipeline.store import read_manifest
 from pipeline.training import tune as module
 from pipeline.training.tune import applied, tune
 from tests.training.test_stage import Notes
@@ -80,7 +80,7 @@ def test_a_trial_that_was_killed_is_tried_again(
 
 
 def test_folds_are_scored_one_after_the_other(
-    search: Search, monkeypatch: pytest.MonkeyPatch
+    search: Search, trained: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = []
 
@@ -91,7 +91,9 @@ def test_folds_are_scored_one_after_the_other(
     monkeypatch.setattr(module, "finetune", scored)
     found = tune(search(trials=1, folds=3))
     assert len(sizes) == 3
-    assert sum(held_out for _, held_out in sizes) == 192
+    held_out = sum(count for _, count in sizes)
+    assert held_out == sum(read_manifest(trained.label_dir)["counts"][n] for n in SPLITS[:2])
+    assert all(learnt + measured <= held_out for learnt, measured in sizes)
     assert found.trials[0].score == pytest.approx(0.5)
 
 
@@ -102,9 +104,8 @@ def test_what_fails_is_in_the_table_and_the_search_goes_on(
         raise DataError("the loss is nan")
 
     monkeypatch.setattr(module, "finetune", fails)
-    with pytest.raises(DataError, match="none of 2 trials could be finished"):
+    with pytest.raises(DataError, match=r"none of \d+ trials could be finished"):
         tune(search(trials=0, minutes=0.002))
-    assert TrialState.FAIL.name == "FAIL"
 
 
 def test_used_up_time_is_said(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import re
-import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Form, Request
 from fastapi.responses import RedirectResponse, Response
-from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from pipeline.labeling.review.pages import Pages, Suggest, filled
 from pipeline.labeling.review.session import Session
+from pipeline.web import LOCAL, Guard, mount_static
 
 NAME = re.compile(r"[\w][\w .@-]{0,39}")
 """Names of people; without a colon, so that nobody passes for a rule or a model."""
 
 _WHO = "outreach_annotator"
-_TOKEN = "outreach_token"  # noqa: S105 - the cookie's name
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; "
-    "img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
 
 
 def create_app(
@@ -36,7 +27,7 @@ def create_app(
     *,
     suggest: Suggest | None = None,
     token: str = "",
-    hosts: Sequence[str] = ("127.0.0.1", "localhost"),
+    hosts: Sequence[str] = LOCAL,
 ) -> FastAPI:
     """The application for a session.
 
@@ -49,35 +40,13 @@ def create_app(
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     page = Pages(session, suggest)
-    static = Path(__file__).parent / "static"
-    app.mount("/static", StaticFiles(directory=static), name="static")
-    app.middleware("http")(_guard(token, page))
+    mount_static(app, Path(__file__).parent / "static")
+    app.add_middleware(
+        Guard, token=token, refuse=lambda words, status, _path: page.problem(words, status)
+    )
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     _routes(app, page)
     return app
-
-
-def _guard(token: str, page: Pages) -> Callable[..., Awaitable[Response]]:
-    async def guard(request: Request, call: Callable[..., Awaitable[Response]]) -> Response:
-        site = request.headers.get("sec-fetch-site", "none")
-        given = request.query_params.get("token", "")
-        if request.method == "POST" and site not in ("same-origin", "none"):
-            response: Response = page.problem("This form was sent from another site.", 403)
-        elif token and given and secrets.compare_digest(given.encode(), token.encode()):
-            response = RedirectResponse("/", 303)
-            response.set_cookie(_TOKEN, token, httponly=True, samesite="strict")
-        elif (
-            token
-            and not request.url.path.startswith("/static/")
-            and not secrets.compare_digest(request.cookies.get(_TOKEN, "").encode(), token.encode())
-        ):
-            response = page.problem("Open the address with the token that the server printed.", 401)
-        else:
-            response = await call(request)
-        response.headers.update(_HEADERS)
-        return response
-
-    return guard
 
 
 class _NamelessError(Exception):

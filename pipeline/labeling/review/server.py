@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.errors import DataError, InputError
+from pipeline.errors import DataError
 from pipeline.labeling.codebook import outdated_in_words
 from pipeline.labeling.lists import items_of
 from pipeline.labeling.log import latest, moment
@@ -17,8 +17,7 @@ from pipeline.labeling.review.pages import Suggest
 from pipeline.labeling.review.session import Plan, Session
 from pipeline.progress import SILENT, Progress
 from pipeline.records import Annotation, Message, render
-
-LOCAL = ("127.0.0.1", "localhost")
+from pipeline.web import LOCAL, hosts_of, listen
 
 
 def review(
@@ -53,8 +52,6 @@ def review(
         InputError: the list cannot be read, or the address is in use.
         DataError: there is nothing to label.
     """
-    import uvicorn
-
     session = open_session(
         project,
         messages=messages,
@@ -65,22 +62,16 @@ def review(
         progress=progress,
     )
     token = "" if host in LOCAL else secrets.token_urlsafe(18)
-    hosts = LOCAL if not token else ("*",) if host in ("0.0.0.0", "::") else (host, *LOCAL)  # noqa: S104
-    app = create_app(session, suggest=suggestions(project, model), token=token, hosts=hosts)
-    config = uvicorn.Config(app, host, port, log_level="warning", access_log=False)
-    try:
-        listening = config.bind_socket()
-    except (OSError, SystemExit):
-        raise InputError(
-            f"{host}:{port} cannot be listened at; choose another --port, or stop what uses it."
-        ) from None
+    suggest = suggestions(project, model)
+    app = create_app(session, suggest=suggest, token=token, hosts=hosts_of(host))
+    server, listening = listen(app, host, port)
     query = f"?token={token}" if token else ""
     older = "" if outdated else outdated_in_words(project.annotations, project.codebook)
     if older:
         progress.note(older)
     progress.note(f"{len(session.plan.order)} messages to label at http://{host}:{port}/{query}")
     progress.note(f"Answers go to {project.settings.log}. Stop with Ctrl-C; nothing is lost.")
-    uvicorn.Server(config).run(sockets=[listening])
+    server.run(sockets=[listening])
 
 
 def open_session(

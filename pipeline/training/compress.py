@@ -1,0 +1,120 @@
+"""What makes a trained model quick: its 8-bit graph and its student, each measured first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.inference.backends import BackendName, has_int8
+from pipeline.inference.classifier import Classifier, decide, probabilities
+from pipeline.inference.folder import ONNX_INT8, STUDENT
+from pipeline.progress import Progress
+from pipeline.records import LabelledMessage, render
+from pipeline.store import write_json
+from pipeline.training.calibrate import Array
+from pipeline.training.measure import primary_macro_f1
+from pipeline.training.quantize import CALIBRATION_TEXTS, RUNGS, quantize
+from pipeline.training.student import HeldOut, distil
+
+LOSS_ALLOWED = 0.005
+"""Points of macro-F1 (of one) that 8 bits may lose against 32 on validation."""
+CURVE = "curve.json"
+_CHUNK = 256
+
+
+def write_int8(
+    folder: Path,
+    learned: Sequence[LabelledMessage],
+    held_out: Sequence[LabelledMessage],
+    weights: Array,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Write the 8-bit graph, unless it loses too much on the held-out messages.
+
+    Of the ways to quantise, the first that loses little enough is kept.
+
+    Returns:
+        What it lost, and which way was kept; empty for none.
+    """
+    if not has_int8():
+        progress.note("No 8-bit graph: this CPU cannot run it, so it could not be measured.")
+        return {"int8": ""}
+    every = max(len(learned) // CALIBRATION_TEXTS, 1)
+    texts = _texts(learned[::every][:CALIBRATION_TEXTS])
+    ids = Classifier(folder, "onnx").encode(texts)
+    whole = _measured(folder, held_out, weights, "onnx")
+    for rung, name in enumerate(RUNGS):
+        quantize(folder, ids, rung)
+        lost = whole - _measured(folder, held_out, weights, "onnx-int8")
+        if lost <= LOSS_ALLOWED:
+            return {"int8": name, "int8_macro_f1_lost": round(lost, 4)}
+        progress.note(
+            f"8 bits in {name}: {100 * lost:.1f} points of macro-F1 lost on validation, "
+            f"{100 * LOSS_ALLOWED:.1f} are allowed."
+        )
+    (folder / ONNX_INT8).unlink()
+    progress.note("No 8-bit graph is written; predictions use 32 bits.")
+    return {"int8": "", "int8_macro_f1_lost": round(lost, 4)}
+
+
+def write_student(
+    folder: Path,
+    learned: Sequence[LabelledMessage],
+    held_out: Sequence[LabelledMessage],
+    weights: Array,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Distil the folder's model over the training messages, and write the student.
+
+    It learns the mean of what the model says and what the annotators said (Hinton, Vinyals and
+    Dean, 2015, found both better than either).
+
+    Returns:
+        Its macro-F1 on validation, and the share of messages that `balanced` passes on.
+    """
+    teacher = Classifier(folder)
+    texts = _texts(learned)
+    scores = [np.empty((0, len(teacher.labels)))]
+    with progress.task("Scoring for the student", len(texts)) as task:
+        for start in range(0, len(texts), _CHUNK):
+            chunk = texts[start : start + _CHUNK]
+            scores.append(teacher.predict_proba(chunk))
+            task.advance(len(chunk))
+    rendered = _texts(held_out)
+    student, curve = distil(
+        teacher.encode(texts),
+        (np.concatenate(scores) + np.array([m.targets for m in learned])) / 2,
+        HeldOut(
+            teacher.encode(rendered),
+            np.array([m.targets for m in held_out]),
+            [m.primary for m in held_out],
+            weights,
+            teacher.logits(rendered),
+        ),
+        teacher.labels,
+        teacher.thresholds,
+        teacher.multi_label,
+    )
+    student.save(folder / STUDENT)
+    points = [{"share": p.share, "macro_f1": round(p.macro_f1, 4)} for p in curve]
+    write_json((folder / STUDENT).with_name(CURVE), points)
+    share = next(p.share for p in curve if p.sure_from == student.sure_from)
+    return {"student_macro_f1": round(curve[0].macro_f1, 4), "balanced_share": round(share, 3)}
+
+
+def _measured(
+    folder: Path, held_out: Sequence[LabelledMessage], weights: Array, backend: BackendName
+) -> float:
+    classifier = Classifier(folder, backend)
+    logits = classifier.logits(_texts(held_out))
+    rows = probabilities(logits, classifier.multi_label)
+    answers = decide(rows, classifier.labels, classifier.thresholds, classifier.multi_label)
+    found = [primary for primary, _ in answers]
+    return primary_macro_f1(found, [m.primary for m in held_out], classifier.labels, weights)
+
+
+def _texts(messages: Sequence[LabelledMessage]) -> list[str]:
+    return [render(message.subject, message.text) for message in messages]

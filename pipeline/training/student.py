@@ -1,0 +1,136 @@
+"""Training the fast student from the transformer's own scores, and when to take its word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_matrix, vstack
+from sklearn.linear_model import LogisticRegression
+
+from pipeline.inference.classifier import Floats, certainty, decide, probabilities
+from pipeline.inference.student import Student, buckets_for, ngrams
+from pipeline.training.calibrate import Array, fit
+from pipeline.training.measure import primary_macro_f1
+
+LOSS_ALLOWED = 0.01
+"""Points of macro-F1 (of one) that `balanced` may lose against `best` on validation."""
+_REGULARISATION = 10.0
+_SEEN_IN = 2
+"""Texts that an n-gram must stand in to count."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What the student is calibrated and measured on: messages that nobody has learned from."""
+
+    ids: Sequence[Sequence[int]]
+    targets: Array
+    """Soft targets, shape (messages, labels)."""
+    primary: Sequence[str]
+    weights: Array
+    """How much each message counts, shape (messages,)."""
+    teacher: Floats
+    """The transformer's calibrated logits, shape (messages, labels)."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of the curve between fast and best."""
+
+    share: float
+    """Of the messages that go to the transformer."""
+    sure_from: float
+    macro_f1: float
+
+
+def distil(
+    ids: Sequence[Sequence[int]],
+    scores: Floats,
+    held_out: HeldOut,
+    labels: Sequence[str],
+    thresholds: Floats,
+    multi_label: bool,
+) -> tuple[Student, list[Point]]:
+    """Train a student.
+
+    Args:
+        ids: encoded texts, labelled or not.
+        scores: what to learn, shape (texts, labels): the transformer's probabilities, or their
+            mean with the annotators' shares where there are such.
+        held_out: for calibration, and for the certainty from which `balanced` trusts it.
+        labels: of the task, in order.
+        thresholds: the transformer's, which the student's calibrated scores share.
+        multi_label: of the task.
+
+    Returns:
+        The student, and the curve from asking the transformer nothing to asking it everything.
+    """
+    table = _table(ids, scores)
+    unscaled = Student(table, np.ones(len(labels)), np.zeros(len(labels)))
+    calibration = fit(
+        unscaled.logits(held_out.ids), held_out.targets, multi_label, held_out.weights
+    )
+    student = Student(table, calibration.scale, calibration.shift)
+    curve = _curve(student.logits(held_out.ids), held_out, labels, thresholds, multi_label)
+    return Student(table, calibration.scale, calibration.shift, _sure_from(curve)), curve
+
+
+def _table(ids: Sequence[Sequence[int]], scores: Floats) -> np.ndarray:
+    labels = scores.shape[1]
+    size = buckets_for(labels)
+    places, starts = ngrams(ids, size)
+    owner = np.repeat(np.arange(len(ids)), np.diff(np.append(starts, len(places))))
+    seen = np.unique(owner * np.int64(size) + places) % size
+    texts_with = np.bincount(seen, minlength=size)
+    rarity = np.log((1 + len(ids)) / (1 + texts_with)) + 1
+    rarity[texts_with < min(_SEEN_IN, len(ids))] = 0
+    weights = rarity[places]
+    lengths = np.sqrt(np.bincount(owner, weights**2, minlength=len(ids)))
+    values = weights / np.maximum(lengths[owner], 1e-6)
+    features = csr_matrix((values, (owner, places)), shape=(len(ids), size))
+    learned = [_weights(features, scores[:, column]) for column in range(labels)]
+    columns = [coefficients * rarity for coefficients in learned]
+    return np.stack([*columns, rarity**2], axis=1).astype(np.float32)
+
+
+def _weights(features: csr_matrix, score: Array) -> Array:
+    """The linear model of one label; every text counts as a yes and a no, by its score."""
+    if not 0 < score.sum() < len(score):
+        return np.zeros(features.shape[1])
+    model = LogisticRegression(C=_REGULARISATION, max_iter=300)
+    answers = np.repeat([1, 0], features.shape[0])
+    model.fit(vstack([features, features]), answers, np.concatenate([score, 1 - score]))
+    return np.asarray(model.coef_[0], dtype=np.float64)
+
+
+def _curve(
+    logits: Floats,
+    held_out: HeldOut,
+    labels: Sequence[str],
+    thresholds: Floats,
+    multi_label: bool,
+) -> list[Point]:
+    sure = certainty(logits, thresholds, multi_label)
+    points = []
+    for percent in range(0, 101, 5):
+        asked = round(len(sure) * percent / 100)
+        border = np.sort(sure)[asked] if asked < len(sure) else np.inf
+        mixed = np.where((sure < border)[:, None], held_out.teacher, logits)
+        answers = decide(probabilities(mixed, multi_label), labels, thresholds, multi_label)
+        found = [primary for primary, _ in answers]
+        f1 = primary_macro_f1(found, held_out.primary, labels, held_out.weights)
+        points.append(Point(float((sure < border).mean()), float(border), f1))
+    return points
+
+
+def _sure_from(curve: Sequence[Point]) -> float:
+    """The lowest border from which on every point loses no more than is allowed."""
+    needed = curve[-1].macro_f1 - LOSS_ALLOWED
+    chosen = curve[-1]
+    for point in reversed(curve):
+        if point.macro_f1 < needed:
+            break
+        chosen = point
+    return chosen.sure_from

@@ -1,0 +1,115 @@
+"""What makes a model quick is written only where it was measured to be good enough."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pipeline
+from pipeline.inference.folder import ONNX_INT8, STUDENT
+from pipeline.progress import Silent
+from pipeline.records import LabelledMessage, render
+from pipeline.settings import Settings
+from pipeline.store import read_manifest, read_records
+from pipeline.training import compress
+from pipeline.training.quantize import quantize
+from pipeline.training.student import HeldOut, distil
+
+
+class Notes(Silent):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, line: str) -> None:
+        self.lines.append(line)
+
+
+@pytest.fixture
+def folder(trained: Settings, tmp_path: Path) -> Path:
+    copied = tmp_path / "model"
+    shutil.copytree(trained.model_dir, copied)
+    (copied / "manifest.json").unlink()
+    return copied
+
+
+@pytest.fixture(scope="module")
+def held_out(trained: Settings) -> list[LabelledMessage]:
+    return read_records(trained.label_dir / "validation.parquet", LabelledMessage)
+
+
+@pytest.fixture(scope="module")
+def texts(held_out: list[LabelledMessage]) -> list[str]:
+    return [render(m.subject, m.text) for m in held_out]
+
+
+def test_training_says_what_it_wrote(trained: Settings) -> None:
+    counts = read_manifest(trained.model_dir)["counts"]
+    assert (trained.model_dir / STUDENT).is_file()
+    assert (trained.model_dir / ONNX_INT8).is_file() == bool(counts["int8"])
+    assert 0 <= counts["balanced_share"] <= 1
+    curve = json.loads((trained.model_dir / "student" / "curve.json").read_text())
+    assert (curve[0]["share"], curve[-1]["share"]) == (0.0, 1.0)
+
+
+def test_eight_bits_that_lose_too_much_are_not_kept(
+    folder: Path,
+    held_out: list[LabelledMessage],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(compress, "LOSS_ALLOWED", -1.0)
+    notes = Notes()
+    found = compress.write_int8(folder, held_out, held_out, np.ones(len(held_out)), notes)
+    assert found["int8"] == ""
+    assert not (folder / ONNX_INT8).exists()
+    assert "points of macro-F1 lost" in notes.lines[0]
+    assert notes.lines[-1].startswith("No 8-bit graph is written")
+    assert pipeline.load(folder).backend == "onnx"
+
+
+def test_a_cpu_that_cannot_measure_writes_nothing(
+    folder: Path,
+    held_out: list[LabelledMessage],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(compress, "has_int8", lambda: False)
+    (folder / ONNX_INT8).unlink(missing_ok=True)
+    notes = Notes()
+    found = compress.write_int8(folder, held_out, held_out, np.ones(len(held_out)), notes)
+    assert found == {"int8": ""}
+    assert not (folder / ONNX_INT8).exists()
+    assert "this CPU cannot run it" in notes.lines[0]
+
+
+@pytest.mark.parametrize("rung", [0, 1])
+def test_the_smoothed_graph_still_says_nearly_the_same(
+    folder: Path, texts: list[str], rung: int
+) -> None:
+    exact = pipeline.load(folder, backend="onnx")
+    quantize(folder, exact.encode(texts), rung)
+    gap = pipeline.load(folder, backend="onnx-int8").predict_proba(texts) - exact.predict_proba(
+        texts
+    )
+    assert np.abs(gap).mean() < 0.05
+
+
+@pytest.mark.parametrize("multi_label", [True, False])
+def test_the_curve_ends_at_the_transformer(multi_label: bool) -> None:
+    rng = np.random.default_rng(0)
+    ids = [[1, *rng.integers(3, 40, 6).tolist(), 2] for _ in range(120)]
+    teacher = np.array([[4.0 * (5 in row) - 2, 4.0 * (6 in row) - 2] for row in ids])
+    scores = 1 / (1 + np.exp(-teacher))
+    labels = ["a", "b"]
+    if multi_label:
+        primary = ["a" if row[0] > 0 else "b" if row[1] > 0 else "none" for row in teacher]
+    else:
+        primary = [labels[i] for i in teacher.argmax(axis=1)]
+    held_out = HeldOut(ids, (scores > 0.5).astype(float), primary, np.ones(120), teacher)
+    student, curve = distil(ids, scores, held_out, labels, np.full(2, 0.5), multi_label)
+    assert [p.share for p in curve] == sorted(p.share for p in curve)
+    assert curve[-1].macro_f1 == pytest.approx(1.0)
+    chosen = next(p for p in curve if p.sure_from == student.sure_from)
+    assert chosen.macro_f1 >= curve[-1].macro_f1 - 0.01
