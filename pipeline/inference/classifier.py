@@ -125,6 +125,9 @@ class Classifier:
         if isinstance(texts, str):
             raise TypeError("expected a list of texts, found one text; put it in a list")
         texts = list(texts)
+        for number, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise TypeError(f"expected texts, found {type(text).__name__} at {number}")
         if self.speed == "best":
             return self._network(self.encode(texts))
         encoded = self.encode(texts)
