@@ -255,6 +255,7 @@ def _arguments(settings: Settings, batches: Buckets, work: Path) -> TrainingArgu
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
         label_names=["labels"],
+        ddp_find_unused_parameters=False,  # every part of the model takes part in every step
     )
 
 
