@@ -88,8 +88,9 @@ lint: $(STAMP) ## Check style and formatting (ruff)
 typecheck: $(STAMP) ## Check types (mypy, strict)
 	@$(BIN)/mypy
 
-bench: $(STAMP) ## Prediction beside transformers.pipeline: messages a second, cold start
-	@$(BIN)/python -m bench
+bench: $(STAMP) ## Prediction beside transformers.pipeline: speed, cold start, memory; explanations
+	@$(BIN)/python -m bench predict
+	@$(BIN)/python -m bench explain
 
 bench-ingestion: $(STAMP) ## Compare cleaning and speed with libraries, and fuzz every reader (minutes)
 	@$(BIN)/python -m bench ingestion_cleaning

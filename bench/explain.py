@@ -23,7 +23,7 @@ from pipeline.store import read_records
 
 RULES = {
     "left out": lambda e: e.without,
-    "kept alone": lambda e: e.alone,
+    "kept alone": lambda e: e.kept,
     "both (what is shown)": lambda e: e.weight,
 }
 

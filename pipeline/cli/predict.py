@@ -161,10 +161,11 @@ def predict(
         )
         return
     from pipeline.inference.classifier import load
-    from pipeline.inference.stream import predict_stream
+    from pipeline.inference.stream import names_file, predict_stream
 
     chosen = _format(format_, output)
-    classifier = load(model, backend.value, speed.value)
+    few = not any(given == "-" or names_file(given) for given in inputs)
+    classifier = load(model, backend.value, speed.value, threads=1 if few else 0)
     refused = Rejections(rejected)
     with _incoming(inputs, column, lines, show=output is not None) as incoming:
 

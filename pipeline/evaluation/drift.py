@@ -161,10 +161,10 @@ def drift(
 
 def _drawn(messages: Sequence[Message], most: int, seed: int) -> list[Message]:
     """At most so many of the messages, drawn at random, in order."""
-    places = range(len(messages))
-    if len(messages) > most:
-        places = sorted(random.Random(seed).sample(places, most))  # noqa: S311 - a draw, no secret
-    return [messages[i] for i in places]
+    if len(messages) <= most:
+        return list(messages)
+    generator = random.Random(seed)  # noqa: S311 - a draw, not a secret
+    return [messages[i] for i in sorted(generator.sample(range(len(messages)), most))]
 
 
 def _shifts(

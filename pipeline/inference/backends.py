@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,14 +130,12 @@ def open_backend(folder: Path, name: BackendName = "auto", threads: int = 0) -> 
             "ARM's), without which its answers would be neither fast nor exact. Use backend "
             "'onnx', or 'auto', which chooses by itself."
         )
-    check_files(folder, [graph])
-    openers: dict[str, Callable[[], Any]] = {
-        "onnx-int8": lambda: OnnxBackend(folder, ONNX_INT8, threads),
-        "onnx": lambda: OnnxBackend(folder, ONNX, threads),
-        "torch": lambda: TorchBackend(folder),
-    }
-    backend: Backend = openers[name]()
-    return backend
+    with ThreadPoolExecutor(1) as beside:  # hashing takes about as long as opening
+        whole = beside.submit(check_files, folder, [graph])
+        try:
+            return TorchBackend(folder) if name == "torch" else OnnxBackend(folder, graph, threads)
+        finally:
+            whole.result()  # that a file was altered explains more than that it does not load
 
 
 _WHY_MISSING = {

@@ -59,6 +59,7 @@ class Classifier:
         backend: BackendName = "auto",
         speed: Speed = "best",
         verify: bool = False,
+        threads: int = 0,
     ) -> None:
         """Load a model folder; `load` is the same and reads better.
 
@@ -70,6 +71,7 @@ class Classifier:
             raise ValueError(f"speed: expected one of {', '.join(get_args(Speed))}, found {speed}")
         self.folder = folder = Path(folder)
         self._asked: BackendName = backend
+        self._threads = threads
         self.speed: Speed = speed
         contract = read_contract(folder)
         check_files(folder, recorded_files(folder) if verify else (CONTRACT, TOKENIZER))
@@ -86,7 +88,7 @@ class Classifier:
 
     @cached_property
     def _backend(self) -> Backend:
-        return open_backend(self.folder, self._asked)
+        return open_backend(self.folder, self._asked, self._threads)
 
     @cached_property
     def _student(self) -> Student:
@@ -106,7 +108,7 @@ class Classifier:
         return "student" if self.speed == "fast" else self._backend.name
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return load, (self.folder, self._asked, self.speed)
+        return load, (self.folder, self._asked, self.speed, False, self._threads)
 
     def __repr__(self) -> str:
         return f"Classifier({str(self.folder)!r}, backend={self.backend!r}, speed={self.speed!r})"
@@ -173,18 +175,25 @@ class Classifier:
             yield from self.predict(chunk, names, min_confidence)
             start += len(chunk)
 
-    def explain(self, texts: Sequence[str], words: bool = True) -> list[Explanation]:
+    def explain(
+        self,
+        texts: Sequence[str],
+        words: bool = True,
+        predictions: Sequence[Prediction] | None = None,
+    ) -> list[Explanation]:
         """Each text's answer with the sentence, and the words in it, that make each ask.
 
         Args:
             texts: rendered messages.
             words: also look into the sentences found, which doubles the work.
+            predictions: the answers to explain, where they are there already.
         """
         from pipeline.inference.explain import explain
 
         texts = list(texts)
         read = self.encode.read_until(texts)
-        return explain(self.predict_proba, self.predict(texts), texts, read, words=words)
+        answers = self.predict(texts) if predictions is None else predictions
+        return explain(self.predict_proba, answers, texts, read, words=words)
 
 
 def load(
@@ -192,6 +201,7 @@ def load(
     backend: BackendName = "auto",
     speed: Speed = "best",
     verify: bool = False,
+    threads: int = 0,
 ) -> Classifier:
     """Load a trained model.
 
@@ -202,6 +212,7 @@ def load(
             transformers; `auto` takes the fastest that the folder and the machine have.
         speed: `best`, `balanced` or `fast` (see `Classifier`).
         verify: check every file's digest, not only those that are opened.
+        threads: of ONNX Runtime; 0: as many as there are cores for this process.
 
     Raises:
         ModelFolderError: the folder is missing, incomplete, altered, damaged or made by a newer
@@ -209,7 +220,7 @@ def load(
     """
     from pipeline.inference.hub import local_folder
 
-    return Classifier(local_folder(folder), backend, speed, verify)
+    return Classifier(local_folder(folder), backend, speed, verify, threads)
 
 
 def probabilities(logits: Floats, multi_label: bool) -> Floats:

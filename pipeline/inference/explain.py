@@ -143,7 +143,8 @@ def explain(
             if label not in prediction.asks or not own:
                 continue
             best = int(effects.weight[:, column].argmax())
-            span = _span(text, own[best], effects.without[best, column])
+            fall = prediction.scores[label] - effects.left[best, column]
+            span = _span(text, own[best], fall)
             reasons.append(Reason(label, prediction.scores[label], span))
         found.append(reasons)
     if words:
@@ -156,17 +157,32 @@ def explain(
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What each sentence does to each label's score; all of shape (sentences, labels)."""
+    """Probabilities of each label, of a text and of what is left of it."""
 
-    without: NDArray[np.float64]
-    """How far the score falls when the sentence is left out."""
-    alone: NDArray[np.float64]
-    """How far the sentence on its own is above a text that says nothing."""
+    whole: NDArray[np.float64]
+    """Of the whole text, shape (labels,)."""
+    left: NDArray[np.float64]
+    """Without each sentence, shape (sentences, labels)."""
+    kept: NDArray[np.float64]
+    """Of each sentence alone, shape (sentences, labels)."""
+
+    @property
+    def without(self) -> NDArray[np.float64]:
+        """How far the probability falls without each sentence."""
+        return self.whole - self.left
 
     @property
     def weight(self) -> NDArray[np.float64]:
-        """What the shown sentence has most of."""
-        return self.without + self.alone
+        """What the shown sentence has most of: both effects together.
+
+        In logits, as probabilities near one hardly move.
+        """
+        return _logit(self.whole) - _logit(self.left) + _logit(self.kept)
+
+
+def _logit(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    clipped = np.clip(p, 1e-6, 1 - 1e-6)
+    return np.asarray(np.log(clipped / (1 - clipped)))
 
 
 def sentence_effects(
@@ -176,7 +192,7 @@ def sentence_effects(
     wanted: Sequence[bool] | None = None,
 ) -> list[Effects]:
     """Leave out and keep alone every sentence of every wanted text, in one batch."""
-    variants: list[str] = [""]
+    variants: list[str] = []
     for text, own, is_wanted in zip(texts, places, wanted or [True] * len(texts), strict=True):
         if is_wanted:
             variants.append(text)
@@ -184,14 +200,15 @@ def sentence_effects(
             variants.extend(text[start:end] for start, end in own)
     scores = score(variants)
     labels = scores.shape[1]
-    found, at = [], 1
+    found, at = [], 0
     for own, is_wanted in zip(places, wanted or [True] * len(texts), strict=True):
         count = len(own)
         if not is_wanted:
-            found.append(Effects(np.zeros((count, labels)), np.zeros((count, labels))))
+            nothing = np.zeros((count, labels))
+            found.append(Effects(np.zeros(labels), nothing, nothing))
             continue
         block = scores[at : at + 1 + 2 * count]
-        found.append(Effects(block[0] - block[1 : 1 + count], block[1 + count :] - scores[0]))
+        found.append(Effects(block[0], block[1 : 1 + count], block[1 + count :]))
         at += 1 + 2 * count
     return found
 

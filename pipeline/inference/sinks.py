@@ -10,7 +10,6 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from email.header import Header
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -261,6 +260,8 @@ def _as_text(value: Any) -> str:
 
 
 def _mail_headers(entry: Answered) -> list[bytes]:
+    from email.header import Header
+
     found = entry.prediction
     values = {
         "Primary": found.primary,

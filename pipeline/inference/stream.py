@@ -63,8 +63,11 @@ def predict_stream(
         messages = [prepare(entry.message, classifier.cleaning) for entry in found]
         texts = [render(message.subject, message.text) for message in messages]
         names = [message.id for message in messages]
-        answers = iter(classifier.predict(texts, names, min_confidence))
-        explained = iter(classifier.explain(texts) if explain else [None] * len(texts))
+        predictions = classifier.predict(texts, names, min_confidence)
+        answers = iter(predictions)
+        explained = iter(
+            classifier.explain(texts, predictions=predictions) if explain else [None] * len(texts)
+        )
         for entry in chunk:
             if isinstance(entry, Rejection):
                 yield entry

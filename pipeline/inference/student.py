@@ -2,7 +2,7 @@
 
 A linear model over the counts of token n-grams, each weighted by how rare it is and the whole
 scaled to length one, trained on the transformer's own scores (distillation; Hinton, Vinyals and
-Dean, 2015). Pairs and triples are hashed into a fixed table (Weinberger et al., 2009), so an
+Dean, 2015). Pairs are hashed into a fixed table (Weinberger et al., 2009), so an
 answer is a gather, a sum and a division; it needs numpy and nothing else.
 """
 
@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ModelFolderError
 
-NGRAMS = 3
+NGRAMS = 2
 """Tokens in the longest n-gram."""
 MOST_CELLS = 1 << 21
 """Cells of the table (8 MB in memory); it is as long as its width leaves room for."""
@@ -95,14 +96,14 @@ def ngrams(
 
     Two n-grams may share a place. Every text has at least its two special tokens, so none is
     empty. N-grams do not cross from one text into the next: the places of a text are its single
-    tokens, then pairs, then triples.
+    tokens, then their pairs.
     """
     lengths = np.array([len(ids) for ids in encoded], dtype=np.int64)
     flat = np.concatenate([np.asarray(ids, dtype=np.uint64) for ids in encoded])
     text = np.repeat(np.arange(len(encoded)), lengths)
     grams = [flat % np.uint64(buckets)]
     owners = [text]
-    rolling = flat
+    rolling: Any = flat  # numpy's stubs take products of uint64 for floats
     for n in range(1, NGRAMS):
         rolling = rolling[:-1] * _PRIMES[0] + flat[n:] * _PRIMES[1]
         rolling = rolling ^ (rolling >> np.uint64(29))

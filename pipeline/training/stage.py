@@ -216,14 +216,13 @@ def _quick(
     """The 8-bit graph and the student beside the model that was just written."""
     from itertools import islice
 
-    from pipeline.records import render
     from pipeline.training.compress import write_int8, write_student
 
-    texts = [render(m.subject, m.text) for m in islice(train(), STUDENT_MESSAGES)]
+    learned = list(islice(train(), STUDENT_MESSAGES))
     held_out, counts = list(validation()), _held_out_weights(settings, validation)
     return {
-        **write_int8(folder, texts, held_out, counts, progress),
-        **write_student(folder, texts, held_out, counts, progress),
+        **write_int8(folder, learned, held_out, counts, progress),
+        **write_student(folder, learned, held_out, counts, progress),
     }
 
 

@@ -57,7 +57,8 @@ def distil(
 
     Args:
         ids: encoded texts, labelled or not.
-        scores: the transformer's probabilities for them, shape (texts, labels).
+        scores: what to learn, shape (texts, labels): the transformer's probabilities, or their
+            mean with the annotators' shares where there are such.
         held_out: for calibration, and for the certainty from which `balanced` trusts it.
         labels: of the task, in order.
         thresholds: the transformer's, which the student's calibrated scores share.

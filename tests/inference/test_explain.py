@@ -11,6 +11,7 @@ import pipeline
 from pipeline.inference.explain import sentence_places, split_sentences
 from pipeline.inference.explain_page import highlighted, to_html
 from pipeline.settings import Settings
+from tests.conftest import _ASKS, invented_messages
 
 TEXT = (
     "Hello, it rained all week. could you introduce me to the museum? any openings in the harbour? "
@@ -24,11 +25,14 @@ def clf(trained: Settings) -> pipeline.Classifier:
 
 
 def test_each_ask_has_its_own_sentence(clf: pipeline.Classifier) -> None:
-    (found,) = clf.explain([TEXT])
-    shown = {reason.label: reason.sentence.text for reason in found.reasons}
-    assert shown["influence"] == "could you introduce me to the museum?"
-    assert shown["job_lead"] == "any openings in the harbour?"
-    assert tuple(shown) == found.prediction.asks
+    texts = [str(row["text"]) for row in invented_messages(60, seed=5)]
+    right = [
+        any(start in reason.sentence.text for start in _ASKS[reason.label])
+        for found in clf.explain(texts)
+        for reason in found.reasons
+    ]
+    assert len(right) > 30
+    assert np.mean(right) > 0.9
 
 
 def test_places_are_those_of_the_text(clf: pipeline.Classifier) -> None:

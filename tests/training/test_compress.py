@@ -57,13 +57,12 @@ def test_training_says_what_it_wrote(trained: Settings) -> None:
 
 def test_eight_bits_that_lose_too_much_are_not_kept(
     folder: Path,
-    texts: list[str],
     held_out: list[LabelledMessage],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(compress, "LOSS_ALLOWED", -1.0)
     notes = Notes()
-    found = compress.write_int8(folder, texts, held_out, notes)
+    found = compress.write_int8(folder, held_out, held_out, np.ones(len(held_out)), notes)
     assert found["int8"] == ""
     assert not (folder / ONNX_INT8).exists()
     assert "points of macro-F1 lost" in notes.lines[0]
@@ -73,14 +72,14 @@ def test_eight_bits_that_lose_too_much_are_not_kept(
 
 def test_a_cpu_that_cannot_measure_writes_nothing(
     folder: Path,
-    texts: list[str],
     held_out: list[LabelledMessage],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(compress, "has_int8", lambda: False)
     (folder / ONNX_INT8).unlink(missing_ok=True)
     notes = Notes()
-    assert compress.write_int8(folder, texts, held_out, notes) == {"int8": ""}
+    found = compress.write_int8(folder, held_out, held_out, np.ones(len(held_out)), notes)
+    assert found == {"int8": ""}
     assert not (folder / ONNX_INT8).exists()
     assert "this CPU cannot run it" in notes.lines[0]
 
@@ -108,7 +107,7 @@ def test_the_curve_ends_at_the_transformer(multi_label: bool) -> None:
         primary = ["a" if row[0] > 0 else "b" if row[1] > 0 else "none" for row in teacher]
     else:
         primary = [labels[i] for i in teacher.argmax(axis=1)]
-    held_out = HeldOut(ids, (scores > 0.5).astype(float), primary, teacher)
+    held_out = HeldOut(ids, (scores > 0.5).astype(float), primary, np.ones(120), teacher)
     student, curve = distil(ids, scores, held_out, labels, np.full(2, 0.5), multi_label)
     assert [p.share for p in curve] == sorted(p.share for p in curve)
     assert curve[-1].macro_f1 == pytest.approx(1.0)
