@@ -12,8 +12,8 @@ from transformers import PreTrainedModel
 from pipeline.inference.encoding import batches, pad
 from pipeline.records import NONE
 from pipeline.training.calibrate import DEFAULT_THRESHOLD, Array, best_thresholds, fit
-from pipeline.training.export import fold
 from pipeline.training.examples import Examples
+from pipeline.training.export import fold
 
 
 def logits_of(model: PreTrainedModel, examples: Examples) -> Array:
