@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 PLAN = "_plan.json"
 REJECTED = "_rejected"
+STARTS = 3
+"""How often starting Ray on this machine is tried."""
 RECORDS_PER_SHARD = 5_000
 """Records in a shard: what is done again, at most, when a worker dies."""
 
@@ -171,15 +173,28 @@ def _ray() -> Any:
         raise InputError(
             f"--engine ray needs the package {error.name}: pip install 'outreach-intent[ray]'"
         ) from None
-    # Only receipts go through the object store of a machine of our own.
-    own = {"log_to_driver": False, "include_dashboard": False, "object_store_memory": 100_000_000}
+    if os.environ.get("RAY_ADDRESS"):
+        _connect(ray)
+        return ray
+    for left in reversed(range(STARTS)):  # its parts wait 15 s for one another, too little
+        try:
+            # Only receipts go through the object store of a machine of our own.
+            _connect(ray, include_dashboard=False, object_store_memory=100_000_000)
+            break
+        except PipelineError:  # on a machine that has much else to do
+            ray.shutdown()
+            if not left:
+                raise
+    return ray
+
+
+def _connect(ray: Any, **options: Any) -> None:
     try:
-        ray.init(logging_level=logging.ERROR, **({} if os.environ.get("RAY_ADDRESS") else own))
+        ray.init(logging_level=logging.ERROR, log_to_driver=False, **options)
     except Exception as error:  # noqa: BLE001 - Ray raises anything
         raise PipelineError(
             f"Ray could not be reached or started: {' '.join(str(error).split())[:300]}"
         ) from None
-    return ray
 
 
 class ShardWorker:

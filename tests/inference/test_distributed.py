@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -37,9 +38,9 @@ def folder(tmp_path: Path) -> Path:
     return source
 
 
-def rows_of(output: Path) -> list[dict[str, object]]:
+def rows_of(output: Path) -> list[dict[str, Any]]:
     """All answers of a folder, in the order of its shards."""
-    found: list[dict[str, object]] = []
+    found: list[dict[str, Any]] = []
     for path in sorted(output.glob("[0-9]*")):
         if path.suffix == ".parquet":
             found += pq.read_table(path).to_pylist()
@@ -76,7 +77,7 @@ def test_a_worker_gives_the_answers_of_a_single_machine(
     for number, path in enumerate(tables_in([folder])):
         for part, piece in enumerate(cut(path, 50)):
             worker.answer(piece, f"{number}-{part:03}{path.suffix}")
-    assert _comparable(rows_of(tmp_path / "out")) == _comparable(_alone(folder, trained, tmp_path))
+    assert_same_answers(rows_of(tmp_path / "out"), _alone(folder, trained))
     refused = (tmp_path / "out" / "_rejected").rglob("*.jsonl")
     reasons = [
         json.loads(line)["reason"] for path in refused for line in path.read_text().splitlines()
@@ -84,7 +85,7 @@ def test_a_worker_gives_the_answers_of_a_single_machine(
     assert sorted(reasons) == ["empty_text", "empty_text", "not_json"]
 
 
-def _alone(folder: Path, trained: Settings, tmp_path: Path) -> list[dict[str, object]]:
+def _alone(folder: Path, trained: Settings) -> list[dict[str, Any]]:
     """What `outreach predict` answers on one machine."""
     import pipeline
     from pipeline.inference.stream import as_row, predict_stream
@@ -95,12 +96,21 @@ def _alone(folder: Path, trained: Settings, tmp_path: Path) -> list[dict[str, ob
     return [as_row(e) for e in predict_stream(classifier, entries) if not isinstance(e, Rejection)]
 
 
-def _comparable(rows: list[dict[str, object]]) -> list[str]:
-    plain = []
-    for row in rows:
-        scores = {k: round(v, 4) for k, v in row["scores"].items()}  # type: ignore[union-attr]
-        plain.append(json.dumps({**row, "scores": scores}, sort_keys=True))
-    return sorted(plain)
+def assert_same_answers(found: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
+    """Equal whatever the order; but for the last bits of scores, which depend on the batch."""
+
+    def ordered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return sorted(rows, key=lambda row: (str(row["id"]), row["text"]))
+
+    for ours, theirs in zip(ordered(found), ordered(expected), strict=True):
+        scores = theirs["scores"]
+        assert ours["scores"] == pytest.approx(scores, abs=1e-5)
+        if ours["primary"] != theirs["primary"]:  # only of two that are as likely
+            assert scores[ours["primary"]] == pytest.approx(scores[theirs["primary"]], abs=1e-5)
+        batch = ("scores", "primary")
+        assert {k: v for k, v in ours.items() if k not in batch} == {
+            k: v for k, v in theirs.items() if k not in batch
+        }
 
 
 needs_ray = pytest.mark.skipif(
@@ -145,7 +155,7 @@ def test_each_message_is_answered_once_although_a_worker_dies_and_a_run_is_stopp
     assert run.returncode == 0, words
     assert killed, "a worker was killed while the run lasted"
     assert [row["id"] for row in rows_of(output)] == [row["id"] for row in rows]
-    assert _comparable(rows_of(output)) == _comparable(_alone(folder, trained, tmp_path))
+    assert_same_answers(rows_of(output), _alone(folder, trained))
     assert not list(output.glob(".*"))
 
     # Stopped and gone on with: what is there is not done again.
