@@ -64,7 +64,8 @@ def main() -> None:
                 f"{name:<14} {len(done) / given.seconds:7.0f} requests a second, "
                 f"p50 {1000 * done[len(done) // 2]:.0f} ms, "
                 f"p99 {1000 * done[int(len(done) * 0.99)]:.0f} ms, "
-                f"{len(done)} answered, {seen.wrong} wrong, {seen.lost} lost"
+                f"{len(done)} answered, {seen.wrong} wrong, {seen.lost} lost",
+                flush=True,
             )
     ratio = statistics.median(
         a / b for a, b in zip(rates["batches"], rates["one at a time"], strict=True)

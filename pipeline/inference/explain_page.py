@@ -9,9 +9,9 @@ from pipeline.inference.explain import Explanation, Span
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c1b1a; --ground: #fbfaf7; --soft: #6b6760;
-  --mark: #ffe08a; --line: #ddd8cc; }
+  --mark: #ffe08a; --note: #4d4313; --line: #ddd8cc; }
 @media (prefers-color-scheme: dark) { :root { --ink: #eceae4; --ground: #1b1a18; --soft: #a39e93;
-  --mark: #6b5410; --line: #3a3731; } }
+  --mark: #6b5410; --note: #f2e3b0; --line: #3a3731; } }
 body { margin: 0 auto; max-width: 46rem; padding: 1.5rem 1rem 3rem; background: var(--ground);
   color: var(--ink); font: 1rem/1.55 system-ui, sans-serif; }
 h1 { font-size: 1.3rem; } h2 { font-size: 1rem; margin: 0 0 .4rem; }
@@ -19,6 +19,8 @@ article { border-top: 1px solid var(--line); padding: 1.1rem 0; }
 .text { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0 0 .6rem; }
 mark { background: var(--mark); color: inherit; padding: .08em .1em; border-radius: .2em; }
 mark b { text-decoration: underline; text-underline-offset: .2em; }
+mark::after { content: attr(title); font-size: .72rem; margin-left: .5em; color: var(--note);
+  white-space: nowrap; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem .8rem; margin: 0;
   color: var(--soft); font-size: .9rem; } dd { margin: 0; }
 """.strip()

@@ -45,7 +45,11 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     503: {"model": shapes.Problem, "description": "Too many messages wait, or it is stopping."},
 }
 _STRANGER: dict[int | str, dict[str, Any]] = {
-    401: {"model": shapes.Problem, "description": "The token is missing or wrong."}
+    401: {
+        "description": "The token is missing or wrong.",
+        # Not by `model`: /metrics, which is plain text else, answers this as JSON too.
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
 }
 
 
