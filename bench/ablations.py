@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.evaluation.reading import read_labelled
-from pipeline.inference.classifier import asks_of, primary_of
+from pipeline.inference.classifier import decide
 from pipeline.inference.encoding import Encoder
 from pipeline.inference.folder import TOKENIZER
 from pipeline.ingestion.prepare import prepare
@@ -160,10 +160,9 @@ def _answers(
 ) -> dict[str, list[Any]]:
     """What the table needs: never a text."""
     probabilities = 1 / (1 + np.exp(-logits))
-    asks = [asks_of(row, labels, thresholds) for row in probabilities]
     return {
         "true": [m.primary for m in rows],
-        "found": [primary_of(p, a, labels) for p, a in zip(probabilities, asks, strict=True)],
+        "found": [primary for primary, _ in decide(probabilities, labels, thresholds, True)],
         "true_asks": [[int(label in m.asks) for label in labels] for m in rows],
         "probabilities": np.round(probabilities, 4).tolist(),
     }
