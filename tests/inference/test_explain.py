@@ -69,7 +69,7 @@ def test_nothing_and_very_much_are_explained(clf: pipeline.Classifier) -> None:
 
 
 def test_html_is_escaped_and_marks_the_sentence(clf: pipeline.Classifier) -> None:
-    text = "<script>alert(1)</script> & so on.\nCould you introduce me to the <b>museum?"
+    text = "<script>alert(1)</script> & <b>.\n" + TEXT  # asks in words that the tiny model knows
     (found,) = clf.explain([text])
     page = to_html([found])
     assert "<script>" not in page
