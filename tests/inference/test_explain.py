@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,6 +41,7 @@ def test_each_ask_has_its_own_sentence(clf: pipeline.Classifier) -> None:
 
 def test_places_are_those_of_the_text(clf: pipeline.Classifier) -> None:
     (found,) = clf.explain([TEXT])
+    assert found.reasons
     for reason in found.reasons:
         for span in (reason.sentence, *reason.words):
             assert TEXT[span.start : span.end] == span.text
@@ -50,6 +52,7 @@ def test_places_are_those_of_the_text(clf: pipeline.Classifier) -> None:
 
 def test_the_score_falls_by_what_is_said(clf: pipeline.Classifier) -> None:
     (found,) = clf.explain([TEXT])
+    assert found.reasons
     for reason in found.reasons:
         column = clf.labels.index(reason.label)
         left = TEXT.replace(reason.sentence.text + " ", "")
@@ -70,7 +73,8 @@ def test_nothing_and_very_much_are_explained(clf: pipeline.Classifier) -> None:
 
 def test_html_is_escaped_and_marks_the_sentence(clf: pipeline.Classifier) -> None:
     text = "<script>alert(1)</script> & so on.\nCould you introduce me to the <b>museum?"
-    (found,) = clf.explain([text])
+    answer = replace(clf.predict([text])[0], asks=("influence",))  # too odd for the tiny model
+    (found,) = clf.explain([text], predictions=[answer])
     page = to_html([found])
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
