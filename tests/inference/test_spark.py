@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+import sys
 
 import pytest
 
@@ -24,11 +25,14 @@ pytestmark = [
 ]
 
 
-def test_a_column_of_messages_becomes_a_column_of_answers(trained: Settings) -> None:
+def test_a_column_of_messages_becomes_a_column_of_answers(
+    trained: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from pyspark.sql import SparkSession
 
     from pipeline.inference.spark import predict_udf
 
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)  # else whatever python3 is on the path
     rows = invented_messages(120, seed=21)
     table = [(str(r["id"]), str(r["subject"]), str(r["text"])) for r in rows]
     table.append(("nothing", "", None))  # type: ignore[arg-type]
