@@ -53,11 +53,6 @@ INSTALLED: dict[str, tuple[str, ...]] = {
 OURS = "ours"
 SHOTS = 10
 FIGURES = ("primary.macro_f1", "primary.accuracy", "ask.macro_f1", "calibration.ece")
-PUBLISHED = {
-    "banking77": "published accuracy: USE+ConveRT 93.36, BERT fine-tuned 93.66",
-    "banking77-10": "published accuracy: USE+ConveRT 85.19, BERT fine-tuned 83.42",
-}
-"""Casanueva et al., Efficient Intent Detection with Dual Sentence Encoders, 2020, table 2."""
 
 
 @dataclass(frozen=True)
@@ -282,8 +277,6 @@ def _print(
     print(
         f"\n{task.name}: {name}, {len(gold):,} messages; learned from {len(task.train) + len(task.validation):,}"
     )
-    if name == "test" and task.name in PUBLISHED:
-        print(PUBLISHED[task.name])
     print("| | " + " | ".join(titles) + " | ours less it, macro-F1 | train s | messages/s | MB |")
     print("| --- " * (len(titles) + 5) + "|")
     kept: dict[str, Any] = {}

@@ -62,6 +62,9 @@ def _write_reasons(stream: IO[str], explanation: "Explanation", colour: bool) ->
     for reason in explanation.reasons:
         sentence = marked(explanation.text, reason.sentence, reason.words, colour)
         stream.write(f"    {reason.label}: {sentence}\n")
+        for span in reason.also:
+            also = marked(explanation.text, span, (), colour)
+            stream.write(f"    {reason.label}, also: {also}\n")
 
 
 def write_explanations(explanations: "Iterable[Explanation]", stream: IO[str]) -> None:
@@ -81,6 +84,10 @@ def write_explanations(explanations: "Iterable[Explanation]", stream: IO[str]) -
                 + (f"  [{words}]" if words and not colour else "")
                 + "\n"
             )
+            for span in reason.also:
+                left = reason.score - span.moved
+                also = marked(found.text, span, (), colour)
+                stream.write(f"  {reason.label}, also: {left:.2f} without: {also}\n")
         if not found.reasons:
             scores = ", ".join(f"{name} {score:.2f}" for name, score in prediction.scores.items())
             stream.write(f"  no ask found ({scores})\n")

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -20,6 +20,8 @@ from pipeline.cli.predict import (
 
 if TYPE_CHECKING:
     from pipeline.inference.explain import Explanation
+
+T = TypeVar("T")
 
 
 def register(app: typer.Typer) -> None:
@@ -79,7 +81,7 @@ def explain(
     refused.report()
 
 
-def _first(records: "Iterator[object]", limit: int) -> "Iterator[object]":
+def _first(records: "Iterator[T]", limit: int) -> "Iterator[T]":
     from itertools import islice
 
     yield from islice(records, limit)

@@ -17,7 +17,7 @@ def say_stage(result: "StageResult") -> None:
     counts = ", ".join(
         f"{_number(v)} {k.replace('_', ' ')}"
         for k, v in result.counts.items()
-        if not isinstance(v, dict)
+        if isinstance(v, int | float)
     )
     ending = "unchanged, skipped" if result.skipped else _duration(result.seconds)
     out.print(f"[bold]{result.stage:<9}[/] {counts} [dim]({ending})[/] → {result.output_dir}")
@@ -46,14 +46,8 @@ def say_finished(settings: "Settings", results: Sequence["StageResult"]) -> None
     out.print(f'try     .venv/bin/outreach predict "{example}"', markup=False)
 
 
-def _number(value: object) -> str:
-    return (
-        f"{value:,}"
-        if isinstance(value, int)
-        else f"{value:.3f}"
-        if isinstance(value, float)
-        else str(value)
-    )
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
 
 
 def _duration(seconds: float) -> str:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.inference.explain import Score, split_sentences
+from pipeline.inference.explain import Score
+from pipeline.inference.sentences import split_sentences
 from pipeline.records import render
 
 __all__ = ["Driver", "Score", "drivers", "split_sentences"]

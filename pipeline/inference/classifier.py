@@ -124,12 +124,15 @@ class Classifier:
         """Calibrated logits, shape (texts, labels), of whatever `speed` asks."""
         if isinstance(texts, str):
             raise TypeError("expected a list of texts, found one text; put it in a list")
-        texts = list(texts)
+        found: list[Any] = list(texts)
+        for number, text in enumerate(found):
+            if not isinstance(text, str):
+                raise TypeError(f"expected texts, found {type(text).__name__} at {number}")
+        encoded = self.encode(found)
         if self.speed == "best":
-            return self._network(self.encode(texts))
-        encoded = self.encode(texts)
+            return self._network(encoded)
         logits = self._student.logits(encoded)
-        if self.speed == "balanced" and texts:
+        if self.speed == "balanced" and encoded:
             doubtful = np.flatnonzero(
                 certainty(logits, self.thresholds, self.multi_label) < self._student.sure_from
             )

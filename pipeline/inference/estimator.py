@@ -33,7 +33,8 @@ class OutreachClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters:
         model: a model folder, or a hub model as ``OWNER/NAME@COMMIT``.
-        backend: what runs the network; see `pipeline.load`.
+        backend: what runs the network; see `pipeline.load`. In 32 bits by default: with 8 bits
+            an answer depends a little on what else is asked with it.
         C: how far the regression may follow your labels; smaller is more careful.
 
     Attributes:
@@ -47,7 +48,7 @@ class OutreachClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         model: str | Path = "models/default",
         *,
-        backend: BackendName = "auto",
+        backend: BackendName = "onnx",
         C: float = 1.0,  # noqa: N803 - scikit-learn's name for it
     ) -> None:
         self.model = model

@@ -13,32 +13,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.inference.sentences import Place, sentence_places
 from pipeline.records import Prediction
 
 Score = Callable[[Sequence[str]], NDArray[np.float64]]
 """Texts to probabilities, shape (texts, labels)."""
-Place = tuple[int, int]
-"""The characters from the first up to, but without, the second."""
 
 MOST_SENTENCES = 32
 """Pieces a message is taken apart into; of a longer one, neighbouring sentences stay together."""
 MOST_WORDS = 48
 SHOWN_WORDS = 3
+NEAR = 2.5
+"""Logits by which a second sentence that is shown may weigh less than the first."""
 
-_BREAK = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|\s*\n\s*")
-_NO_END = re.compile(
-    r"(?:^|[\s(])(?:mr|mrs|ms|dr|prof|capt|sgt|lt|gen|rev|sr|jr|st|vs|e\.g|i\.e|inc|ltd|co|no|dept"
-    r"|approx|ph\.d|[bm]\.(?:a|sc?|ed)|[a-z])\.$",
-    re.IGNORECASE,
-)
-_WRAPPED = 50
-"""Characters from which a line that ends without a stop goes on in a next one in lower case."""
 _WORD = re.compile(r"\w+(?:['’.-]\w+)*")
 
 
@@ -62,6 +55,13 @@ class Reason:
     sentence: Span
     words: tuple[Span, ...] = ()
     """The words of the sentence that the score rests on most, in the order of the text."""
+    also: tuple[Span, ...] = ()
+    """A second sentence, where it makes the ask nearly as much."""
+
+    @property
+    def sentences(self) -> tuple[Span, ...]:
+        """All sentences that are shown, the strongest first."""
+        return (self.sentence, *self.also)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,40 +79,10 @@ class Explanation:
                 "score": round(reason.score, 6),
                 "sentence": _rounded(reason.sentence),
                 "words": [_rounded(word) for word in reason.words],
+                "also": [_rounded(span) for span in reason.also],
             }
             for reason in self.reasons
         }
-
-
-def sentence_places(text: str) -> list[Place]:
-    r"""Where the sentences of a text stand; a line break ends one too.
-
-    >>> text = "Hi Dr. Vale,\nAre you hiring?  Thanks!"
-    >>> [text[a:b] for a, b in sentence_places(text)]
-    ['Hi Dr. Vale,', 'Are you hiring?', 'Thanks!']
-    """
-    places, start = [], 0
-    for found in _BREAK.finditer(text):
-        breaks = found.group().count("\n")
-        if not breaks and _NO_END.search(text, start, found.start()):
-            continue
-        if breaks == 1 and _goes_on(text, found.start(), found.end()):
-            continue
-        places.append((start, found.end()))
-        start = found.end()
-    places.append((start, len(text)))
-    return [place for place in (_trimmed(text, *place) for place in places) if place[0] < place[1]]
-
-
-def _goes_on(text: str, end: int, start: int) -> bool:
-    """Whether a line break only wraps a long line."""
-    line = text[text.rfind("\n", 0, end) + 1 : end]
-    return len(line) >= _WRAPPED and line[-1] not in ".!?…:;" and text[start : start + 1].islower()
-
-
-def split_sentences(text: str) -> list[str]:
-    """The sentences of a text."""
-    return [text[start:end] for start, end in sentence_places(text)]
 
 
 def explain(
@@ -142,10 +112,12 @@ def explain(
         for column, label in enumerate(prediction.scores):
             if label not in prediction.asks or not own:
                 continue
-            best = int(effects.weight[:, column].argmax())
-            fall = prediction.scores[label] - effects.left[best, column]
-            span = _span(text, own[best], fall)
-            reasons.append(Reason(label, prediction.scores[label], span))
+            score_whole = prediction.scores[label]
+            first, *also = (
+                _span(text, own[i], score_whole - effects.left[i, column])
+                for i in strongest(effects.weight[:, column])
+            )
+            reasons.append(Reason(label, score_whole, first, also=tuple(also)))
         found.append(reasons)
     if words:
         found = _with_words(score, texts, predictions, found)
@@ -172,12 +144,28 @@ class Effects:
         return self.whole - self.left
 
     @property
-    def weight(self) -> NDArray[np.float64]:
-        """What the shown sentence has most of: both effects together.
+    def lost(self) -> NDArray[np.float64]:
+        """The same in logits, as probabilities near one hardly move."""
+        return _logit(self.whole) - _logit(self.left)
 
-        In logits, as probabilities near one hardly move.
-        """
-        return _logit(self.whole) - _logit(self.left) + _logit(self.kept)
+    @property
+    def alone(self) -> NDArray[np.float64]:
+        """Logits of each sentence alone."""
+        return _logit(self.kept)
+
+    @property
+    def weight(self) -> NDArray[np.float64]:
+        """What the shown sentence has most of: both effects together, in logits."""
+        return self.lost + self.alone
+
+
+def strongest(weight: NDArray[np.float64]) -> list[int]:
+    """The sentence of the largest weight and, where it comes near that, the second.
+
+    A message may ask the same twice; then either sentence answers "where does it ask?".
+    """
+    first, *rest = (int(i) for i in np.argsort(-weight, kind="stable"))
+    return [first, *(i for i in rest[:1] if weight[first] - weight[i] <= NEAR)]
 
 
 def _logit(p: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -241,7 +229,7 @@ def _with_words(
             falls = reason.score - scores[at : at + len(own), columns.index(reason.label)]
             best = [i for i in np.argsort(-falls, kind="stable")[:SHOWN_WORDS] if falls[i] > 0]
             shown = tuple(_span(texts[row], own[i], falls[i]) for i in sorted(best))
-            mine.append(Reason(reason.label, reason.score, reason.sentence, shown))
+            mine.append(replace(reason, words=shown))
         explained.append(mine)
     return explained
 
@@ -264,12 +252,6 @@ def _without(text: str, place: Place) -> str:
 
 def _span(text: str, place: Place, moved: float) -> Span:
     return Span(place[0], place[1], text[slice(*place)], float(moved))
-
-
-def _trimmed(text: str, start: int, end: int) -> Place:
-    piece = text[start:end]
-    left = len(piece) - len(piece.lstrip())
-    return start + left, start + max(left, len(piece.rstrip()))
 
 
 def _rounded(span: Span) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def to_html(explanations: Sequence[Explanation]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>What messages ask, and where</title>\n<style>{_STYLE}</style></head>\n<body>\n"
         "<main><h1>What messages ask, and where</h1>\n"
-        "<p>The highlighted sentence makes the ask; the underlined words carry it.</p>\n"
+        "<p>The highlighted sentences make the asks; the underlined words carry them.</p>\n"
         f"{articles}\n</main>\n</body>\n</html>\n"
     )
 
@@ -43,7 +43,9 @@ def _article(found: Explanation) -> str:
     answer = ", ".join(found.prediction.asks) or found.prediction.primary
     facts = "".join(
         f"<dt>{escape(reason.label)}</dt><dd>{reason.score:.2f}; without the sentence "
-        f"{reason.score - reason.sentence.moved:.2f}</dd>"
+        f"{reason.score - reason.sentence.moved:.2f}"
+        + "".join(f", without the other {reason.score - s.moved:.2f}" for s in reason.also)
+        + "</dd>"
         for reason in found.reasons
     )
     return (
@@ -56,9 +58,11 @@ def highlighted(found: Explanation) -> str:
     """The message as an escaped fragment; each ask's sentence in ``mark``, its words in ``b``."""
     sentences: dict[tuple[int, int], tuple[list[str], list[Span]]] = {}
     for reason in found.reasons:
-        labels, words = sentences.setdefault((reason.sentence.start, reason.sentence.end), ([], []))
-        labels.append(reason.label)
-        words += [word for word in reason.words if word not in words]
+        for span in reason.sentences:
+            labels, words = sentences.setdefault((span.start, span.end), ([], []))
+            labels.append(reason.label)
+            if span is reason.sentence:
+                words += [word for word in reason.words if word not in words]
     pieces, at = [], 0
     for (start, end), (labels, words) in sorted(sentences.items()):
         pieces.append(escape(found.text[at:start]))

@@ -37,8 +37,9 @@ Messages are read as subject, empty line, body, up to {{ max_length }} tokens
 ## Results
 
 On the {{ "{:,}".format(counts.validation) }} validation messages. They chose the best epoch, the
-calibration and the thresholds, so these figures flatter; those on messages it has not seen are in
-`report/index.html`.
+calibration and the thresholds, so these figures flatter.
+
+The figures on messages it has not seen are in `report/index.html`.
 
 | label | threshold | F1 |
 | --- | --- | --- |

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import overload
+from typing import cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +44,7 @@ class TokenRows(Sequence[Sequence[int]]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         start = self.starts[index]
-        row: Sequence[int] = self._tokens[start : start + self.lengths[index]]
-        return row
+        return cast("Sequence[int]", self._tokens[start : start + self.lengths[index]])
 
     def __len__(self) -> int:
         """How many messages there are."""

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from sklearn.metrics import f1_score
@@ -176,11 +176,12 @@ class _Tuner(Trainer):
             work / "frozen" / "validation.states": self._held_out.examples,
         }
         training = self._settings.training
+        model = cast("PreTrainedModel", self.model)
         states = None
         if processes.is_first():
-            states = cached(lower, self.model, parts, training, progress)
+            states = cached(lower, model, parts, training, progress)
         if processes.told(states is not None) and states is None:  # the files are there now
-            states = cached(lower, self.model, parts, training, progress)
+            states = cached(lower, model, parts, training, progress)
         if states is not None:
             self.rows, self._held_out = map(Rows, parts.values(), states)
 

@@ -164,7 +164,7 @@ def cached(
     if not _works(lower, model, next(iter(parts.values()))):
         progress.note("Not keeping what the frozen layers say: this encoder does not allow it.")
         return None
-    found = []
+    found: list[NDArray[Any]] = []
     for path, examples in parts.items():
         if not path.is_file():
             _write(lower, model, examples, path, kind, progress)

@@ -61,7 +61,8 @@ def label_weights(
         return np.ones(labels, np.float32)
     positives = np.maximum(targets.sum(axis=0, dtype=np.float64), 1.0)
     rarity = (count - positives) / positives if multi_label else count / labels / positives
-    return np.clip(np.sqrt(np.maximum(rarity, 1e-6)), 1 / _MOST, _MOST).astype(np.float32)
+    weights = np.clip(np.sqrt(np.maximum(rarity, 1e-6)), 1 / _MOST, _MOST)
+    return np.asarray(weights, np.float32)
 
 
 def _several(

@@ -12,8 +12,8 @@ from transformers import PreTrainedModel
 from pipeline.inference.encoding import batches, pad
 from pipeline.records import NONE
 from pipeline.training.calibrate import DEFAULT_THRESHOLD, Array, best_thresholds, fit
+from pipeline.training.examples import Examples
 from pipeline.training.export import fold
-from pipeline.training.finetune import Examples
 
 
 def logits_of(model: PreTrainedModel, examples: Examples) -> Array:
@@ -41,19 +41,19 @@ def calibrated(
     Returns:
         The model itself, the thresholds, shape (labels,), and per label the F1 at its threshold.
     """
-    logits = logits_of(model, held_out)
-    calibration = fit(logits, held_out.targets, multi_label, weights)
+    logits, targets = logits_of(model, held_out), held_out.targets.astype(np.float64)
+    calibration = fit(logits, targets, multi_label, weights)
     fold(model, calibration)
     logits = calibration(logits)
     if multi_label:
         probabilities = 1 / (1 + np.exp(-logits))
-        thresholds = best_thresholds(probabilities, held_out.targets, weights)
-        found, true = probabilities >= thresholds, held_out.targets >= 0.5
+        thresholds = best_thresholds(probabilities, targets, weights)
+        found, true = probabilities >= thresholds, targets >= 0.5
     else:
         thresholds = np.full(logits.shape[1], DEFAULT_THRESHOLD)
         labels = np.arange(logits.shape[1])
         found = logits.argmax(axis=1)[:, None] == labels
-        true = held_out.targets.argmax(axis=1)[:, None] == labels
+        true = targets.argmax(axis=1)[:, None] == labels
     f1 = f1_score(true, found, average=None, zero_division=0.0, sample_weight=weights)
     return model, thresholds, [float(score) for score in np.atleast_1d(f1)]
 

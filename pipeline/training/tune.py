@@ -260,7 +260,7 @@ def _folds(settings: Settings) -> list[tuple[Messages, Messages]]:
     fold_of = split([split_item(m, settings) for m in messages], shares, settings.seed)
     return [
         (
-            _where(messages, fold_of, lambda f, n=name: f != n),
+            _where(messages, fold_of, name.__ne__),
             _where(messages, fold_of, name.__eq__),
         )
         for name in shares

@@ -42,6 +42,7 @@ def test_the_report_fits_and_is_accessible(browser, report, width, scheme):
         viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True
     ) as context:
         page = context.new_page()
+        page.set_default_timeout(100_000)  # a busy machine may take its time
         asked = []
         page.on("request", lambda request: asked.append(request.url))
         page.goto(f"file://{report / 'index.html'}")
@@ -59,6 +60,7 @@ def test_markup_in_a_message_is_harmless(browser, settings, tmp_path):
     folder = evaluate(settings, data=data, output=tmp_path / "report").output_dir
     with browser.new_context() as context:
         page = context.new_page()
+        page.set_default_timeout(100_000)  # a busy machine may take its time
         page.goto(f"file://{folder / 'index.html'}")
         assert page.title().startswith("How well")
         assert page.locator("blockquote").count() == 1

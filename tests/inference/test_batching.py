@@ -7,6 +7,7 @@ import pytest
 import pipeline
 from pipeline.inference.batching import AsyncClassifier, BusyError, ClosedError
 
+QUIET = "Hello, see you. No 3."
 TEXTS = [f"could you introduce me to the museum? No {i}." for i in range(40)]
 
 
@@ -15,7 +16,7 @@ def test_concurrent_calls_share_batches_and_get_their_own_answers(clf: pipeline.
 
     async def ask() -> list[list[pipeline.Prediction]]:
         async with AsyncClassifier(clf, max_batch=16, on_batch=sizes.append) as asynchronous:
-            return await asyncio.gather(*(asynchronous.predict([text, "Hi."]) for text in TEXTS))
+            return await asyncio.gather(*(asynchronous.predict([text, QUIET]) for text in TEXTS))
 
     found = asyncio.run(ask())
     assert [[p.primary for p in pair] for pair in found] == [["influence", "none"]] * len(TEXTS)

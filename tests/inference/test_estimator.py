@@ -27,10 +27,8 @@ def estimator(trained: Settings) -> pipeline.OutreachClassifier:
     return pipeline.OutreachClassifier(trained.model_dir)
 
 
-def test_the_model_as_it_is(
-    estimator: pipeline.OutreachClassifier, clf: pipeline.Classifier
-) -> None:
-    fitted = estimator.fit(TEXTS)
+def test_the_model_as_it_is(estimator: pipeline.OutreachClassifier, trained: Settings) -> None:
+    fitted, clf = estimator.fit(TEXTS), pipeline.load(trained.model_dir, backend="onnx")
     assert list(fitted.classes_) == LABELS
     assert fitted.predict_proba(TEXTS) == pytest.approx(clf.predict_proba(TEXTS))
     found = [[LABELS[j] for j in np.flatnonzero(row)] for row in fitted.predict(TEXTS)]

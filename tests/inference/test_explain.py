@@ -1,6 +1,7 @@
 """What an explanation shows: the sentence that makes each ask, faithfully, and safely as HTML."""
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pipeline
-from pipeline.inference.explain import sentence_places, split_sentences
+from pipeline.inference.explain import NEAR, Explanation, Reason, Span, explain, strongest
 from pipeline.inference.explain_page import highlighted, to_html
+from pipeline.inference.sentences import sentence_places, split_sentences
+from pipeline.records import Prediction
 from pipeline.settings import Settings
 from tests.conftest import _ASKS, invented_messages
 
@@ -80,6 +83,49 @@ def test_abbreviations_do_not_end_a_sentence() -> None:
         "Dear Prof. Vale, I met J. Ash of Bo Ltd. at the fair.",
         "Are you hiring?",
     ]
+    assert split_sentences("It rained.\nMr. Vale said so. H. Ash too.") == [
+        "It rained.",
+        "Mr. Vale said so.",
+        "H. Ash too.",
+    ]
+
+
+def test_a_second_sentence_is_shown_where_it_weighs_nearly_as_much() -> None:
+    assert strongest(np.array([1.0, 5.0, 5.0 - NEAR])) == [1, 2]
+    assert strongest(np.array([1.0, 5.0, 4.9 - NEAR])) == [1]
+    assert strongest(np.array([5.0, 5.0, 5.0])) == [0, 1]
+    assert strongest(np.array([5.0])) == [0]
+
+
+def test_an_ask_that_is_made_twice_shows_both_sentences() -> None:
+    text = "Hi. Any openings in the harbour? It rained all week. Any openings in the museum?"
+
+    def score(texts: Sequence[str]) -> np.ndarray:
+        return np.array([[0.9 if "openings" in t else 0.1] for t in texts])
+
+    asks = Prediction("0", "job_lead", ("job_lead",), {"job_lead": 0.9})
+    (found,) = explain(score, [asks], [text], words=False)
+    (reason,) = found.reasons
+    assert [span.text for span in reason.sentences] == [
+        "Any openings in the harbour?",
+        "Any openings in the museum?",
+    ]
+    assert found.to_row()["job_lead"]["also"][0]["text"] == "Any openings in the museum?"
+    assert highlighted(found).count("<mark") == 2
+
+
+def test_sentences_shown_for_two_asks_are_marked_once() -> None:
+    text = "First one. Second one."
+    first, second = Span(0, 10, "First one.", 0.2), Span(11, 22, "Second one.", 0.3)
+    reasons = (
+        Reason("information", 0.9, first, also=(second,)),
+        Reason("job_lead", 0.8, second, also=(first,)),
+    )
+    scores = {"information": 0.9, "job_lead": 0.8}
+    answer = Prediction("0", "information", ("information", "job_lead"), scores)
+    page = highlighted(Explanation(answer, text, reasons))
+    assert page.count("<mark") == 2
+    assert page.count('title="information, job_lead"') == 2
 
 
 @given(st.text(alphabet="ab .!?\n\t'\"…\u00a0", max_size=80))
@@ -96,8 +142,6 @@ def test_effects_are_measured_in_one_batch(clf: pipeline.Classifier) -> None:
     def score(texts: list[str]) -> np.ndarray:
         calls.append(len(texts))
         return clf.predict_proba(texts)
-
-    from pipeline.inference.explain import explain
 
     texts = [TEXT, "are you hiring in the clinic? See you."]
     explain(score, clf.predict(texts), texts, words=True)

@@ -89,7 +89,8 @@ def parts(text: str, reasons: Sequence[Reason]) -> list[Part]:
     """The text cut at the sentences that make asks, each with the names of its asks."""
     names: dict[tuple[int, int], list[str]] = {}
     for reason in reasons:
-        names.setdefault((reason.sentence.start, reason.sentence.end), []).append(reason.label)
+        for span in reason.sentences:
+            names.setdefault((span.start, span.end), []).append(reason.label)
     cut, at = [], 0
     for (start, end), labels in sorted(names.items()):
         cut += [

@@ -106,6 +106,9 @@ class ReasonOut(_Shape):
     score: Score
     sentence: SpanOut
     words: list[SpanOut]
+    also: Annotated[
+        list[SpanOut], Field(description="A second sentence that makes it nearly as much.")
+    ]
 
 
 class ExplanationOut(_Shape):
@@ -124,6 +127,7 @@ class ExplanationOut(_Shape):
                 score=reason.score,
                 sentence=SpanOut.of(reason.sentence),
                 words=[SpanOut.of(word) for word in reason.words],
+                also=[SpanOut.of(span) for span in reason.also],
             )
             for reason in explanation.reasons
         ]
