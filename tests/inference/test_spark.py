@@ -45,7 +45,7 @@ def test_a_column_of_messages_becomes_a_column_of_answers(
     )
     try:
         messages = spark.createDataFrame(table, "id string, subject string, text string")
-        ask = predict_udf(str(trained.model_dir), backend="onnx")  # the same in any batch
+        ask = predict_udf(str(trained.model_dir), backend="onnx")
         answers = messages.repartition(3).withColumn("answer", ask("text", "subject"))
         found = {r["id"]: r for r in answers.select("id", "answer.*").collect()}
     finally:
