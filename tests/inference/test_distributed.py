@@ -23,7 +23,7 @@ from tests.conftest import invented_messages, write_jsonl
 
 COLUMNS = Columns().model_dump()
 FLOAT = {"backend": "onnx"}
-"""Graphs of 8 bits scale a whole batch at once, so that its other texts are seen in the scores."""
+"""In 32 bits, as scores are compared to five digits."""
 LINES = 'no json\n{"id": "x"}\n\n{"text": "are you hiring?", "n": 1}\n'
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+import sys
 
 import pytest
 
@@ -25,12 +26,13 @@ pytestmark = [
 
 
 def test_a_column_of_messages_becomes_a_column_of_answers(
-    trained: Settings, clf: pipeline.Classifier
+    trained: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pyspark.sql import SparkSession
 
     from pipeline.inference.spark import predict_udf
 
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)  # else whatever python3 is on the path
     rows = invented_messages(120, seed=21)
     table = [(str(r["id"]), str(r["subject"]), str(r["text"])) for r in rows]
     table.append(("nothing", "", None))  # type: ignore[arg-type]
@@ -43,11 +45,12 @@ def test_a_column_of_messages_becomes_a_column_of_answers(
     )
     try:
         messages = spark.createDataFrame(table, "id string, subject string, text string")
-        ask = predict_udf(str(trained.model_dir))
+        ask = predict_udf(str(trained.model_dir), backend="onnx")
         answers = messages.repartition(3).withColumn("answer", ask("text", "subject"))
         found = {r["id"]: r for r in answers.select("id", "answer.*").collect()}
     finally:
         spark.stop()
+    clf = pipeline.load(trained.model_dir, "onnx")
     expected = clf.predict([f"{subject}\n\n{text}".strip() for _, subject, text in table[:-1]])
     assert len(found) == len(table)
     for (name, _, _), ours in zip(table, expected, strict=False):
