@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -167,12 +168,13 @@ def test_metrics_count_requests_messages_and_batches(clf: pipeline.Classifier) -
         post(server, "/predict")
         server.get("/nowhere/at/all")
         page = server.get("/metrics")
+    primaries = Counter(p.primary for p in clf.predict([ASKING, "Hi."]))
     assert page.headers["content-type"].startswith("text/plain; version=0.0.4")
     for line in (
         'outreach_requests_total{path="/predict",status="200"} 1.0',
         'outreach_requests_total{path="/predict",status="422"} 1.0',
         'outreach_requests_total{path="other",status="404"} 1.0',
-        'outreach_messages_total{primary="influence"} 1.0',
+        *(f'outreach_messages_total{{primary="{p}"}} {n}.0' for p, n in primaries.items()),
         "outreach_batch_messages_sum 2.0",
         "outreach_waiting_messages 0.0",
     ):
