@@ -16,12 +16,7 @@ from typing import Any
 
 import yaml
 
-_GREETING = re.compile(
-    r"^\s*(?:hi|hello|hey|dear|hiya|greetings|good (?:morning|afternoon|evening))\b[^\n,!.]{0,40}"
-    r"(?:[,!.][ \t]*|\n|$)",
-    re.IGNORECASE,
-)
-_SIGN_OFF = re.compile(r"\n\s*(?:[-–—]\s*)?[A-Z][\w'’.-]*(?: [A-Z][\w'’.-]*){0,2}[.,]?\s*$")
+from pipeline.training.augment import GREETING, SIGN_OFF
 
 
 @dataclass(frozen=True)
@@ -53,19 +48,19 @@ class Swap:
 
     def _told(self, text: str, value: str) -> str:
         said = self.sentence.format(value)
-        greeting = _GREETING.match(text)
+        greeting = GREETING.match(text)
         end = greeting.end() if greeting else 0
         start = text[:end] + (" " if end and not text[:end].endswith(("\n", " ")) else "")
         return f"{start}{said} {text[end:].lstrip()}"
 
 
 def _signed(text: str, name: str) -> str:
-    end = _SIGN_OFF.search(text)
+    end = SIGN_OFF.search(text)
     return f"{text[: end.start()] if end else text.rstrip()}\n{name}"
 
 
 def _greeted(text: str, words: str) -> str:
-    greeting = _GREETING.match(text)
+    greeting = GREETING.match(text)
     return f"{words},\n{text[greeting.end() :].lstrip() if greeting else text.lstrip()}"
 
 

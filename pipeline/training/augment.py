@@ -38,12 +38,12 @@ _SHORTEST_REST = 8
 _CUT_TARGET = 0.1
 """What is left of a target when its passage is gone: the rest may still hint at it."""
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"')\]]*\s+|\n+")
-_GREETING = re.compile(
+GREETING = re.compile(
     r"^\s*(?:hi|hello|hey|dear|hiya|greetings|good (?:morning|afternoon|evening))\b[^\n,!.]{0,40}"
     r"(?:[,!.][ \t]*|\n|$)",
     re.IGNORECASE,
 )
-_SIGN_OFF = re.compile(r"\n\s*(?:[-–—]\s*)?[A-Z][\w'’.-]*(?: [A-Z][\w'’.-]*){0,2}[.,]?\s*$")
+SIGN_OFF = re.compile(r"\n\s*(?:[-–—]\s*)?[A-Z][\w'’.-]*(?: [A-Z][\w'’.-]*){0,2}[.,]?\s*$")
 
 
 def read_evidence(files: Sequence[Path], task: Task) -> dict[str, dict[str, str]]:
@@ -223,7 +223,7 @@ def _people() -> dict[str, list[str]]:
 def _other_people(text: str, rng: random.Random) -> str:
     """Another greeting, another name below, a line on who the writer is to the reader."""
     people = _people()
-    greeting = _GREETING.match(text)
+    greeting = GREETING.match(text)
     opening, body = (text[: greeting.end()], text[greeting.end() :]) if greeting else ("", text)
     if rng.random() < 0.4:
         opening = f"{rng.choice(people['greetings'])}{rng.choice([',', ',', '!', ''])}\n"
@@ -235,7 +235,7 @@ def _other_people(text: str, rng: random.Random) -> str:
     if opening and not opening.endswith(("\n", " ")):
         opening += " "
     if rng.random() < 0.4:
-        end = _SIGN_OFF.search(body)
+        end = SIGN_OFF.search(body)
         body = f"{body[: end.start()] if end else body.rstrip()}\n{rng.choice(people['names'])}"
     return opening + body
 
