@@ -110,7 +110,7 @@ def names_file(given: str) -> bool:
     Raises:
         InputError: it looks like a file and is not there.
     """
-    if "\n" in given or len(given) > 1024:
+    if not given.strip() or "\n" in given or len(given) > 1024:  # empty: the current folder
         return False
     path = Path(given)
     if path.exists():

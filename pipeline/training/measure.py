@@ -18,7 +18,7 @@ from pipeline.training.export import fold
 
 def logits_of(model: PreTrainedModel, examples: Examples) -> Array:
     """Logits of encoded messages, shape (messages, labels)."""
-    logits = np.empty((len(examples.ids), model.config.num_labels))
+    logits = np.empty((len(examples.ids), int(model.config.num_labels or 0)))
     with torch.inference_mode():
         for batch in batches([len(ids) for ids in examples.ids], tokens=4096):
             ids, mask = pad([examples.ids[i] for i in batch])

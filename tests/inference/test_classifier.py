@@ -6,6 +6,7 @@ import pytest
 import pipeline
 from pipeline.inference.classifier import decide
 from pipeline.inference.encoding import batches, pad
+from pipeline.inference.stream import names_file
 from pipeline.records import Prediction
 from pipeline.settings import Settings
 from tests.conftest import LABELS
@@ -103,3 +104,9 @@ def test_batches_cover_every_message_once_within_the_budget() -> None:
 
 def test_a_message_larger_than_the_budget_goes_alone() -> None:
     assert [0] in list(batches([500, 1], tokens=100))
+
+
+def test_an_empty_argument_is_an_empty_text_and_not_the_current_folder() -> None:
+    assert not names_file("")
+    assert not names_file("  ")
+    assert names_file(".")
