@@ -151,12 +151,12 @@ def test_without_a_token_only_this_machine_is_served(clf: pipeline.Classifier) -
 def test_the_page_marks_the_sentence_and_escapes_the_text(clf: pipeline.Classifier) -> None:
     with client(clf) as server:
         assert "<textarea" in server.get("/").text
-        text = f"<script>alert(1)</script>\n{ASKING}"
+        text = f"{ASKING} <script>See you.</script>"  # words the tiny model knows
         page = server.post("/", data={"text": text, "subject": '"><b>'})
         empty = server.post("/", data={"text": " "})
     assert "It asks for influence." in page.text
     assert re.search(r"<mark>[^<]*introduce me to the museum\?</mark>", page.text)
-    assert "<script>alert" not in page.text
+    assert "<script>See you." not in page.text
     assert '"><b>' not in page.text
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
     assert (empty.status_code, "Paste a message first." in empty.text) == (422, True)

@@ -21,7 +21,7 @@ def test_two_processes_train_one_model(
 ) -> None:
     settings = make_settings(
         tmp_path,
-        training={"frozen_layers": 1, "epochs": 8, "batch_size": 4, "learning_rate": 1e-2},
+        training={"frozen_layers": 1, "epochs": 12, "batch_size": 4, "learning_rate": 4e-3},
     )
     ingest(settings)
     label(settings)
