@@ -22,10 +22,18 @@ _INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "asimddp"})
 """CPU features with which 8-bit products are exact in ONNX Runtime, and fast."""
 
 
+TOKENS_PER_BATCH = 2048
+"""Padded tokens a batch: more of them no longer pay on a CPU, and take memory."""
+
+
 class Backend(Protocol):
     """Runs the network on one padded batch; several threads may do so at once."""
 
     name: str
+    batch_tokens: int
+    """How many padded tokens a batch should hold at most."""
+    abreast: int
+    """How many batches should run at the same time, in threads of the caller's."""
 
     def logits(self, ids: Ids, mask: Ids) -> NDArray[np.float64]:
         """Logits of shape (batch, labels) for ids and mask of shape (batch, tokens)."""
@@ -47,9 +55,15 @@ class OnnxBackend:
         """
         import onnxruntime
 
-        self.name = "onnx-int8" if graph == ONNX_INT8 else "onnx"
+        eight_bits, threads = graph == ONNX_INT8, threads or cores()
+        self.name = "onnx-int8" if eight_bits else "onnx"
+        # The 8-bit graph scales a batch as a whole: alone, a message scores the same in any
+        # company, and sooner than in a batch. Then a core works on a message of its own, since
+        # one message is too little work to share.
+        self.batch_tokens = 1 if eight_bits else TOKENS_PER_BATCH
+        self.abreast = threads if eight_bits else 1
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or cores()
+        options.intra_op_num_threads = 1 if eight_bits else threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         # A thread that waits must not burn the core that another program needs.
@@ -79,6 +93,8 @@ class TorchBackend:
     """The folder's own weights through transformers and torch, on the best device there is."""
 
     name = "torch"
+    batch_tokens = TOKENS_PER_BATCH
+    abreast = 1
 
     def __init__(self, folder: Path) -> None:
         """Load the weights; raises `ModelFolderError` if they are missing or damaged."""
@@ -86,9 +102,7 @@ class TorchBackend:
         from transformers import AutoModelForSequenceClassification
 
         try:
-            model = AutoModelForSequenceClassification.from_pretrained(
-                folder, local_files_only=True, attn_implementation="sdpa"
-            )
+            model = AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True)
         except Exception as error:  # noqa: BLE001 - safetensors, OSError, ValueError …
             raise ModelFolderError(
                 f"{folder / WEIGHTS}: cannot be loaded ({type(error).__name__}); "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Speed = Literal["fast", "balanced", "best"]
 
-TOKENS_PER_BATCH = 2048
-"""Padded tokens a batch: more of them no longer pay on a CPU, and take memory."""
 CHUNK = 1024
 """Messages that `stream` answers at a time: enough to sort by length, little enough to hold."""
 
@@ -140,12 +139,18 @@ class Classifier:
         return logits
 
     def _network(self, encoded: Sequence[Sequence[int]]) -> Floats:
-        logits = np.empty((len(encoded), len(self.labels)))
-        # The 8-bit graph scales a batch as a whole: alone, a message scores the same in any
-        # company, and sooner than in a batch.
-        tokens = 1 if self._backend.name == "onnx-int8" else TOKENS_PER_BATCH
-        for batch in batches([len(ids) for ids in encoded], tokens):
-            logits[batch] = self._backend.logits(*pad([encoded[i] for i in batch]))
+        logits, backend = np.empty((len(encoded), len(self.labels))), self._backend
+        places = list(batches([len(ids) for ids in encoded], backend.batch_tokens))
+
+        def answer(batch: list[int]) -> None:
+            logits[batch] = backend.logits(*pad([encoded[i] for i in batch]))
+
+        if (abreast := min(backend.abreast, len(places))) > 1:
+            with ThreadPoolExecutor(abreast) as threads:
+                list(threads.map(answer, places))  # the list raises what a thread raised
+        else:
+            for batch in places:
+                answer(batch)
         return logits
 
     def predict(

@@ -113,7 +113,6 @@ def load_for_training(base: Path, settings: Settings) -> PreTrainedModel:
         base,
         config=config,
         local_files_only=True,
-        attn_implementation="sdpa",
         dtype=torch.float32,
     )
     return model
@@ -122,7 +121,7 @@ def load_for_training(base: Path, settings: Settings) -> PreTrainedModel:
 def load_weights(folder: Path) -> PreTrainedModel:
     """A saved model, on the CPU and ready to be measured."""
     model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
-        folder, local_files_only=True, attn_implementation="sdpa"
+        folder, local_files_only=True
     )
     model.eval()  # type: ignore[no-untyped-call]
     return model

@@ -36,6 +36,32 @@ def test_a_folder_without_a_tokenizer_is_refused(tiny_base: Path, tmp_path: Path
         resolve_base(Training(base=str(folder)))
 
 
+def test_an_encoder_of_another_kind_is_trained_and_loaded(tiny_base: Path, tmp_path: Path) -> None:
+    """MPNet has its own attention, which torch's fused one cannot stand in for."""
+    import torch
+    from transformers import MPNetConfig, MPNetModel
+
+    from pipeline.settings import load_settings
+    from pipeline.training.finetune import load_for_training, load_weights
+
+    shutil.copytree(tiny_base, tmp_path / "base")
+    config = MPNetConfig(
+        vocab_size=600,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=16,
+    )
+    MPNetModel(config).save_pretrained(tmp_path / "base")
+    model = load_for_training(tmp_path / "base", load_settings())
+    model.save_pretrained(tmp_path / "model")
+    ids = torch.tensor([[0, 7, 8, 2]])
+    with torch.inference_mode():
+        first, second = (m.eval()(ids).logits for m in (model, load_weights(tmp_path / "model")))
+    assert first.shape == (1, 3)
+    assert torch.equal(first, second)
+
+
 def test_an_unknown_name_says_what_a_base_can_be() -> None:
     with pytest.raises(InputError, match="neither an installed package"):
         resolve_base(Training(base="nobody/nothing"))
