@@ -59,6 +59,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "noise": ("training.augment={noise: 0.12, no_subject: 0.1}",),
     "carried over": ("training.augment={carried_over: 0.2}",),
     "cut out": ("training.augment={cut_out: 0.08}",),
+    "crops": ("training.augment={people: 0.2, crops: 0.5, silent_crops: 0.4}",),
     "three epochs": ("training.epochs=3",),
     "nothing frozen": ("training.frozen_layers=-1",),
     "four layers frozen": ("training.frozen_layers=4",),

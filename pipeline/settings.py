@@ -204,6 +204,12 @@ class Augment(Section):
     none: a new training message each."""
     cut_out: Share = 0.0
     """Of the same messages, this share also goes into training without the sentences that ask."""
+    crops: Share = 0.0
+    """Of the same messages, this share is also shown cut down to one to three sentences that hold
+    the asks."""
+    silent_crops: Share = 0.0
+    """Of the same messages, this share is also shown cut down to one to three sentences that hold
+    none of them."""
     people: Share = 0.0
     """Share of the messages that get another greeting, another name below or a line on who the
     writer is to the reader (a friend of a friend, a former pupil …), the label left alone."""

@@ -102,7 +102,9 @@ class TorchBackend:
         from transformers import AutoModelForSequenceClassification
 
         try:
-            model = AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True)
+            model = AutoModelForSequenceClassification.from_pretrained(
+                folder, local_files_only=True
+            )
         except Exception as error:  # noqa: BLE001 - safetensors, OSError, ValueError …
             raise ModelFolderError(
                 f"{folder / WEIGHTS}: cannot be loaded ({type(error).__name__}); "

@@ -2,9 +2,10 @@
 
 Written messages are tidy and mostly ask; real mail is untidy and mostly does not. A model that sees
 both learns that what looks like real mail asks for nothing. So asks are carried over into mail that
-made none, and cut out of mail that made one; who the writer says they are to the reader, how they
-greet and sign, and how the text is typed are varied with the labels left alone (counterfactual data
-augmentation: Kaushik, Hovy and Lipton, ICLR 2020; Garg et al., AIES 2019).
+made none, and cut out of mail that made one; a few sentences are shown alone, with the ask among
+them and without; who the writer says they are to the reader, how they greet and sign, and how the
+text is typed are varied with the labels left alone (counterfactual data augmentation: Kaushik, Hovy
+and Lipton, ICLR 2020; Garg et al., AIES 2019).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import resources
@@ -22,6 +23,7 @@ from pathlib import Path
 import yaml
 
 from pipeline.errors import DataError
+from pipeline.inference.sentences import sentence_places
 from pipeline.records import NONE, LabelledMessage
 from pipeline.settings import Augment, Task
 from pipeline.training.balance import origin
@@ -37,7 +39,8 @@ _SHORTEST_REST = 8
 """Words that must be left of a message when its asks are cut out."""
 _CUT_TARGET = 0.1
 """What is left of a target when its passage is gone: the rest may still hint at it."""
-_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"')\]]*\s+|\n+")
+_LONGEST_CROP = 3
+"""Sentences of a crop, at most."""
 GREETING = re.compile(
     r"^\s*(?:hi|hello|hey|dear|hiya|greetings|good (?:morning|afternoon|evening))\b[^\n,!.]{0,40}"
     r"(?:[,!.][ \t]*|\n|$)",
@@ -98,6 +101,11 @@ def augmented(
             yield _varied(_carried_over(message, list(asks.values()), host, rng), settings, rng)
         if asks and rng.random() < settings.cut_out and (rest := _cut_out(message, asks)):
             yield _varied(rest, settings, rng)
+        if asks and set(asks) == set(message.asks):
+            if rng.random() < settings.crops and (crop := _crop(message, asks.values(), rng)):
+                yield crop
+            if rng.random() < settings.silent_crops and (crop := _silent_crop(message, asks, rng)):
+                yield crop
 
 
 def _varied(message: LabelledMessage, settings: Augment, rng: random.Random) -> LabelledMessage:
@@ -114,26 +122,9 @@ def _varied(message: LabelledMessage, settings: Augment, rng: random.Random) -> 
 # --- asks carried over and cut out ---------------------------------------------------------------
 
 
-def sentence_spans(text: str) -> list[tuple[int, int]]:
-    r"""Start and end of each sentence; a line break ends one too.
-
-    >>> text = "Hi Ana,\nAre you hiring? Thanks!"
-    >>> [text[a:b] for a, b in sentence_spans(text)]
-    ['Hi Ana,', 'Are you hiring?', 'Thanks!']
-    """
-    spans, start = [], 0
-    for end in _SENTENCE_END.finditer(text):
-        if end.start() > start:
-            spans.append((start, end.start()))
-        start = end.end()
-    if start < len(text):
-        spans.append((start, len(text)))
-    return spans
-
-
 def _ask_spans(text: str, passages: Mapping[str, str]) -> dict[str, tuple[int, int]]:
     """Per ask the whole sentences that hold its passage; empty if one cannot be found."""
-    sentences = sentence_spans(text) if passages else []
+    sentences = sentence_places(text) if passages else []
     found = {}
     for ask, passage in passages.items():
         start = text.find(passage)
@@ -179,7 +170,7 @@ def _carried_over(
 ) -> LabelledMessage:
     """The host's mail with the message's asks somewhere between its sentences."""
     passages = " ".join(message.text[a:b].strip() for a, b in sorted(set(asks)))
-    starts = [start for start, _ in sentence_spans(host.text)] + [len(host.text)]
+    starts = [start for start, _ in sentence_places(host.text)] + [len(host.text)]
     place = rng.choice(starts)
     gap = rng.choice([" ", " ", "\n", "\n\n"])
     text = f"{host.text[:place]}{gap}{passages}{gap}{host.text[place:]}".strip()
@@ -204,10 +195,57 @@ def _cut_out(
     text = re.sub(r"[ \t]+", " ", "".join([*kept, message.text[place:]])).strip()
     if len(text.split()) < _SHORTEST_REST or set(asks) != set(message.asks):
         return None
+    return replace(_silenced(message, text), subject=message.subject)
+
+
+def _crop(
+    message: LabelledMessage, asks: Collection[tuple[int, int]], rng: random.Random
+) -> LabelledMessage | None:
+    """A few sentences in a row that hold all asks, or None where these stand too far apart."""
+    first, last = min(start for start, _ in asks), max(end for _, end in asks)
+    sentences = sentence_places(message.text)
+    inside = [i for i, (a, b) in enumerate(sentences) if a < last and b > first]
+    if not inside or (spare := _LONGEST_CROP - len(inside)) < 0:
+        return None
+    before = rng.randint(0, spare)
+    after = rng.randint(0, spare - before)
+    place = slice(max(0, inside[0] - before), inside[-1] + 1 + after)
+    return replace(
+        message, id=f"{message.id}[asks]", subject="", text=_joined(message.text, sentences[place])
+    )
+
+
+def _silent_crop(
+    message: LabelledMessage, asks: Mapping[str, tuple[int, int]], rng: random.Random
+) -> LabelledMessage | None:
+    """A few sentences in a row without an ask, or None where there are none."""
+    sentences = sentence_places(message.text)
+    silent = [not any(a < end and b > start for a, b in asks.values()) for start, end in sentences]
+    starts = [i for i, is_so in enumerate(silent) if is_so]
+    if not starts:
+        return None
+    start = rng.choice(starts)
+    size = rng.randint(1, _LONGEST_CROP)
+    end = next((i for i in range(start, len(silent)) if not silent[i]), len(silent))
+    return _silenced(message, _joined(message.text, sentences[start : min(start + size, end)]))
+
+
+def _silenced(message: LabelledMessage, text: str) -> LabelledMessage:
+    """The message without its asks, its text being what is left of it."""
     targets = tuple(_CUT_TARGET * target for target in message.targets)
     return replace(
-        message, id=f"{message.id}-asks", text=text, asks=(), primary=NONE, targets=targets
+        message,
+        id=f"{message.id}-asks",
+        subject="",
+        text=text,
+        asks=(),
+        primary=NONE,
+        targets=targets,
     )
+
+
+def _joined(text: str, sentences: Sequence[tuple[int, int]]) -> str:
+    return text[sentences[0][0] : sentences[-1][1]]
 
 
 # --- what must not matter ------------------------------------------------------------------------
@@ -229,7 +267,7 @@ def _other_people(text: str, rng: random.Random) -> str:
         opening = f"{rng.choice(people['greetings'])}{rng.choice([',', ',', '!', ''])}\n"
     if rng.random() < 0.6:
         said = rng.choice(people["ties"] if rng.random() < 0.7 else people["strangers"])
-        places = [0] if rng.random() < 0.6 else [start for start, _ in sentence_spans(body)] or [0]
+        places = [0] if rng.random() < 0.6 else [start for start, _ in sentence_places(body)] or [0]
         place = rng.choice(places)
         body = f"{body[:place]}{said} {body[place:].lstrip()}"
     if opening and not opening.endswith(("\n", " ")):

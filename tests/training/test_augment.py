@@ -54,6 +54,23 @@ def test_a_message_without_its_ask_asks_for_next_to_nothing() -> None:
     assert max(rest.targets) < 0.5
 
 
+def test_a_crop_holds_the_ask_and_little_else() -> None:
+    crops = [varied(ASKING, seed=seed, crops=1.0)[1] for seed in range(20)]
+    assert all("Could you introduce me to Ada?" in crop.text for crop in crops)
+    assert all(crop.text in ASKING.text and crop.text != ASKING.text for crop in crops)
+    assert {crop.asks for crop in crops} == {ASKING.asks}
+    assert len({crop.text for crop in crops}) > 3
+
+
+def test_a_silent_crop_holds_no_ask() -> None:
+    crops = [varied(ASKING, seed=seed, silent_crops=1.0)[1] for seed in range(20)]
+    assert not any("introduce" in crop.text for crop in crops)
+    assert all(crop.text in ASKING.text for crop in crops)
+    assert {crop.primary for crop in crops} == {"none"}
+    assert max(max(crop.targets) for crop in crops) < 0.5
+    assert varied(SILENT, crops=1.0, silent_crops=1.0) == [SILENT]
+
+
 def test_evidence_that_is_not_in_the_text_is_not_used() -> None:
     other = LabelledMessage("a", "Something else.", asks=("influence",), targets=(0.0, 1.0, 0.0))
     assert varied(other, SILENT, carried_over=1.0, cut_out=1.0) == [other, SILENT]
@@ -77,7 +94,7 @@ def test_the_same_seed_gives_the_same_messages() -> None:
 def test_any_text_can_be_varied(text: str, seed: int) -> None:
     message = LabelledMessage("a", text, subject=text, asks=("influence",), targets=(0.0, 1.0, 0.0))
     evidence = {"a": {"influence": text[: seed % len(text) + 1]}}
-    every = Augment(carried_over=1.0, cut_out=1.0, people=1.0, noise=1.0, no_subject=0.5)
+    every = Augment(**dict.fromkeys(Augment.model_fields, 1.0))
     for made in augmented(lambda: [message, SILENT], evidence, every, seed):
         assert len(made.targets) == 3
 
