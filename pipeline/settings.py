@@ -284,7 +284,8 @@ class Training(Section):
     """Epochs without a better validation score before training stops."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """auto: bfloat16 on GPUs that have it, float16 on older ones, float32 elsewhere."""
+    """auto: bfloat16 on GPUs that have it and on CPUs with units for it (AMX), float16 on older
+    GPUs, float32 elsewhere."""
     report_to: tuple[str, ...] = ("tensorboard",)
     """Trackers, by the Hugging Face Trainer's names."""
 

@@ -133,6 +133,7 @@ def make_settings(tiny_base: Path) -> Callable[..., Settings]:
                 "head_learning_rate": 5e-3,
                 "frozen_layers": -1,
                 "device": "cpu",
+                "precision": "float32",  # the same on every machine
             },
             "evaluation": {"bootstrap": 50, "swapped_messages": 20},
             "models": str(folder / "models"),

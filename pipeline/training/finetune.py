@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from pipeline.progress import Progress
-from pipeline.settings import Settings, Training
+from pipeline.settings import Settings
 from pipeline.training import processes
 from pipeline.training.averaging import Average
 from pipeline.training.batches import Buckets, Loader, Rows, collate, loader
@@ -30,6 +30,7 @@ from pipeline.training.frozen import LowerPart, cached
 from pipeline.training.lora import add_lora, merge_lora
 from pipeline.training.loss import loss_of
 from pipeline.training.optimizer import optimizer_of
+from pipeline.training.precision import half, on_cpu
 from pipeline.training.probe import start_head
 
 CHECKPOINTS_PER_EPOCH = 5
@@ -228,7 +229,7 @@ def _arguments(settings: Settings, batches: Buckets, work: Path) -> TrainingArgu
     # TensorBoard's writer takes its folder from the environment since transformers 5.
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(work / "runs")
     steps = -(-len(batches) // training.accumulate)
-    half = _half(training)
+    numbers = half(training)
     return TrainingArguments(
         output_dir=str(work / _CHECKPOINTS),
         num_train_epochs=training.epochs,
@@ -247,9 +248,9 @@ def _arguments(settings: Settings, batches: Buckets, work: Path) -> TrainingArgu
         logging_nan_inf_filter=False,  # it would hide from us what stops training
         report_to=list(training.report_to) or "none",
         seed=settings.seed,
-        bf16=half == "bfloat16",
-        fp16=half == "float16",
-        use_cpu=training.device == "cpu",
+        bf16=numbers == "bfloat16",
+        fp16=numbers == "float16",
+        use_cpu=on_cpu(training),
         disable_tqdm=True,
         log_level="error",
         remove_unused_columns=False,
@@ -257,15 +258,6 @@ def _arguments(settings: Settings, batches: Buckets, work: Path) -> TrainingArgu
         label_names=["labels"],
         ddp_find_unused_parameters=False,  # every part of the model takes part in every step
     )
-
-
-def _half(training: Training) -> str:
-    """Which numbers to compute in beside 32-bit ones; "" for none."""
-    if training.precision != "auto":
-        return training.precision
-    if training.device not in ("auto", "cuda") or not torch.cuda.is_available():
-        return ""
-    return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
 
 
 def _metrics(multi_label: bool) -> Any:

@@ -22,6 +22,7 @@ from pipeline.progress import Progress, track
 from pipeline.settings import Training
 from pipeline.training.batches import Buckets, Rows, collate
 from pipeline.training.examples import Examples
+from pipeline.training.precision import mixed
 
 TOKENS_PER_BATCH = 4096
 _ALIKE = 1e-3
@@ -167,7 +168,7 @@ def cached(
     found: list[NDArray[Any]] = []
     for path, examples in parts.items():
         if not path.is_file():
-            _write(lower, model, examples, path, kind, progress)
+            _write(lower, model, examples, path, training, progress)
         shape = (int(examples.ids.lengths.sum()), width)
         found.append(np.memmap(path, dtype=kind, mode="r", shape=shape))
     lower.take_out()
@@ -179,16 +180,16 @@ def _write(
     model: PreTrainedModel,
     examples: Examples,
     path: Path,
-    kind: np.dtype[Any],
+    training: Training,
     progress: Progress,
 ) -> None:
     shape = (int(examples.ids.lengths.sum()), model.config.hidden_size)
     temporary = path.with_suffix(".tmp")
-    states = np.memmap(temporary, dtype=kind, mode="w+", shape=shape)
+    states = np.memmap(temporary, dtype=training.cache, mode="w+", shape=shape)
     rows = Rows(examples)
     batches = Buckets(examples.ids.lengths, size=256, tokens=TOKENS_PER_BATCH)
     model.eval()  # type: ignore[no-untyped-call]
-    with torch.inference_mode():
+    with torch.inference_mode(), mixed(training, model.device):
         for places in track(batches, "frozen layers", len(batches), progress):
             batch = _on(model, collate([rows[i] for i in places]))
             said = lower.states(batch).float().cpu().numpy()
