@@ -90,6 +90,9 @@ class Data(Section):
     """Annotation logs (JSON Lines)."""
     evidence: tuple[Path, ...] = ()
     """Which passage makes each ask (JSON Lines: message, evidence), for `training.augment`."""
+    teacher: tuple[Path, ...] = ()
+    """What a stronger model says of the messages (JSON Lines as `outreach predict` writes them), to
+    be learned from beside what people say."""
     columns: Columns = Columns()
     public: Literal["auto", "yes", "no"] = "no"
     """Public mail that the project has labels for but may not ship: auto tries to fetch the texts
@@ -260,6 +263,8 @@ class Training(Section):
     """At most this share of the training messages of each origin (public, own) asks for nothing;
     the rest of them is left out, and weighs less in calibration (of several labels only; 1: all
     stay)."""
+    teacher_share: Share = 0.5
+    """How much the answers in `data.teacher` weigh in the targets, beside people's."""
     repeat: dict[str, Positive] = {}
     """Origin to how often its messages that ask stand in training, such as {public: 2}."""
     augment: Augment = Augment()

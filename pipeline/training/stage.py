@@ -57,7 +57,7 @@ def train(settings: Settings, *, force: bool = False, progress: Progress = SILEN
             "cleaning": settings.ingest.cleaning.model_dump(mode="json"),
             "training": settings.training.model_dump(mode="json"),
         },
-        inputs=[*splits, *settings.data.evidence],
+        inputs=[*splits, *settings.data.evidence, *settings.data.teacher],
         output_dir=settings.model_dir,
         keep_partial=True,
         force=force,
@@ -164,15 +164,21 @@ def split_messages(settings: Settings, name: str) -> Messages:
 
 
 def to_learn_from(settings: Settings, messages: Messages) -> Iterator[LabelledMessage]:
-    """What is learned from: the messages, balanced by origin and varied as the settings say."""
+    """What is learned from: the messages, balanced by origin, taught and varied as settings say."""
     from pipeline.training.augment import augmented, read_evidence
     from pipeline.training.balance import balanced
+    from pipeline.training.teacher import read_teacher, taught
 
     training = settings.training
     share = training.none_share if settings.task.multi_label else 1.0
     evidence = read_evidence(settings.data.evidence, settings.task)
+    teacher = read_teacher(settings.data.teacher, settings.task)
     return augmented(
-        lambda: balanced(messages, share, training.repeat, settings.seed),
+        lambda: taught(
+            balanced(messages, share, training.repeat, settings.seed),
+            teacher,
+            training.teacher_share,
+        ),
         evidence,
         training.augment,
         settings.seed,

@@ -42,6 +42,7 @@ def test_an_encoder_of_another_kind_is_trained_and_loaded(tiny_base: Path, tmp_p
     from transformers import MPNetConfig, MPNetModel
 
     from pipeline.settings import load_settings
+    from pipeline.training.export import export_onnx
     from pipeline.training.finetune import load_for_training, load_weights
 
     shutil.copytree(tiny_base, tmp_path / "base")
@@ -60,6 +61,7 @@ def test_an_encoder_of_another_kind_is_trained_and_loaded(tiny_base: Path, tmp_p
         first, second = (m.eval()(ids).logits for m in (model, load_weights(tmp_path / "model")))
     assert first.shape == (1, 3)
     assert torch.equal(first, second)
+    export_onnx(model, tmp_path / "model")
 
 
 def test_an_unknown_name_says_what_a_base_can_be() -> None:
