@@ -282,6 +282,9 @@ class Training(Section):
     and merge them when the model is saved; 0: train the weights. Needs the extra `lora`."""
     attention_dropout: Share = 0.0
     """Dropout on attention weights. Without it the CPU takes a much faster path."""
+    dropout: Share | None = None
+    """Dropout on all other activations; null: as much as the base was made with. Drawing it is a
+    fifth of the work on a CPU."""
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
     warmup: Share = 0.1
     """Share of all steps over which the learning rate rises."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,7 +21,7 @@ from transformers import (
 )
 
 from pipeline.progress import Progress
-from pipeline.settings import Settings
+from pipeline.settings import Settings, Training
 from pipeline.training import processes
 from pipeline.training.averaging import Average
 from pipeline.training.batches import Buckets, Loader, Rows, collate, loader
@@ -106,9 +107,9 @@ def load_for_training(base: Path, settings: Settings) -> PreTrainedModel:
         problem_type=_problem_type(settings),
         local_files_only=True,
     )
-    for name in ("attention_probs_dropout_prob", "attention_dropout"):  # architectures differ
+    for name, dropout in _dropouts(training):
         if hasattr(config, name):
-            setattr(config, name, training.attention_dropout)
+            setattr(config, name, dropout)
     torch.manual_seed(settings.seed)  # the head's first weights are drawn
     model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
         base,
@@ -117,6 +118,15 @@ def load_for_training(base: Path, settings: Settings) -> PreTrainedModel:
         dtype=torch.float32,
     )
     return model
+
+
+def _dropouts(training: Training) -> Iterator[tuple[str, float]]:
+    """What architectures call their dropout, and how much of it the settings want."""
+    for name in ("attention_probs_dropout_prob", "attention_dropout"):
+        yield name, training.attention_dropout
+    if training.dropout is not None:
+        for name in ("hidden_dropout_prob", "dropout", "embedding_dropout", "mlp_dropout"):
+            yield name, training.dropout
 
 
 def load_weights(folder: Path) -> PreTrainedModel:

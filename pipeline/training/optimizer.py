@@ -26,7 +26,8 @@ def optimizer_of(model: Any, training: Training) -> torch.optim.Optimizer:
         decay = training.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((rate_of(name, model, training), decay), []).append(parameter)
     return torch.optim.AdamW(
-        [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
+        [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()],
+        fused=True,  # one pass over the weights a step instead of a dozen
     )
 
 

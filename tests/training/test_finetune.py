@@ -77,6 +77,15 @@ def test_cached_frozen_layers_give_the_weights_of_uncached_ones(
         assert torch.equal(cached[f"bert.{name}"], tensor) == frozen or "pooler" in name
 
 
+@pytest.mark.parametrize(("wanted", "found"), [(None, 0.2), (0.0, 0.0), (0.4, 0.4)])
+def test_dropout_is_the_bases_or_the_settings(
+    lively_base: Path, options: Options, wanted: float | None, found: float
+) -> None:
+    model = load_for_training(lively_base, options(dropout=wanted, attention_dropout=found))
+    kinds = {m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)}
+    assert kinds == {found}
+
+
 def test_a_cache_too_large_is_not_kept_and_training_goes_on(
     tiny_base: Path, split: Split, options: Options, tmp_path: Path
 ) -> None:
