@@ -20,6 +20,8 @@ import numpy as np
 Texts = list[str]
 Predict = Callable[[Texts], "np.ndarray[Any, Any]"]
 SEED = 13
+MOST_STEPS = 300
+"""Of SetFit, each of 16 pairs."""
 
 
 def main() -> None:
@@ -158,12 +160,13 @@ def setfit(task: Any, texts: Texts, targets: Any) -> tuple[Predict, int]:
     answers = (targets >= 0.5).astype(int).tolist() if several else targets.argmax(1).tolist()
     data = Dataset.from_dict({"text": texts, "label": answers})
     # By default it takes all pairs, which grow with the square of the messages; its own paper's 20
-    # iterations suit a few messages a label.
+    # iterations suit a few messages a label. Beyond some thousand pairs only time grows.
     iterations = 5 if len(texts) < 2000 else 1
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
             output_dir=folder,
             num_iterations=iterations,
+            max_steps=MOST_STEPS,
             seed=SEED,
             report_to="none",
             save_strategy="no",

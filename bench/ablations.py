@@ -7,12 +7,13 @@ are weighted to 30 % of a set, as they are rare in the external sets and most of
 
 Results are kept one file a variant and seed, so a run that was stopped goes on with what is missing.
 
-    python -m bench ablations --variants as-they-come balanced --seeds 1 2 --external mail.jsonl
+    python -m bench ablations --variants default "no teacher" --seeds 1 2 --external mail.jsonl
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import tempfile
 import time
@@ -45,22 +46,34 @@ Floats = NDArray[np.float64]
 RESULTS = Path("bench/results/ablations")
 NONE_SHARE = 0.3
 RESAMPLES = 2000
-_PLAIN = "training.augment={}"
+_NO_CROPS = ("training.augment.crops=0", "training.augment.silent_crops=0")
+_LABELS_ONLY = ("data.teacher=[]", *_NO_CROPS)
+_TWO_EPOCHS = (
+    "training.epochs=2",
+    "training.batch_size=16",
+    "training.learning_rate=1e-4",
+    "training.dropout=null",
+)
 VARIANTS: dict[str, tuple[str, ...]] = {
     "default": (),
-    "as-they-come": (_PLAIN, "training.none_share=1.0", "training.repeat={}"),
-    "balanced": (_PLAIN, "training.none_share=0.45", "training.repeat={}"),
-    "balanced, public asks twice": (
-        _PLAIN,
-        "training.none_share=0.45",
-        "training.repeat={public: 2}",
+    "no teacher": ("data.teacher=[]",),
+    "no crops": _NO_CROPS,
+    "labels only": _LABELS_ONLY,
+    "labels only, two epochs": (*_LABELS_ONLY, *_TWO_EPOCHS),
+    "as they come": (
+        *_LABELS_ONLY,
+        *_TWO_EPOCHS,
+        "training.augment.people=0",
+        "training.none_share=1.0",
+        "training.repeat={}",
     ),
-    "people": ("training.augment={people: 0.25}",),
-    "noise": ("training.augment={noise: 0.12, no_subject: 0.1}",),
-    "carried over": ("training.augment={carried_over: 0.2}",),
-    "cut out": ("training.augment={cut_out: 0.08}",),
-    "crops": ("training.augment={people: 0.2, crops: 0.5, silent_crops: 0.4}",),
-    "three epochs": ("training.epochs=3",),
+    "teacher half": ("training.teacher_share=0.5",),
+    "teacher alone": ("training.teacher_share=1.0",),
+    "dropout": ("training.dropout=null",),
+    "two epochs": ("training.epochs=2",),
+    "noise": ("training.augment.noise=0.12", "training.augment.no_subject=0.1"),
+    "carried over": ("training.augment.carried_over=0.2",),
+    "cut out": ("training.augment.cut_out=0.08",),
     "nothing frozen": ("training.frozen_layers=-1",),
     "four layers frozen": ("training.frozen_layers=4",),
     "head and tail": ("training.long_messages=head_tail",),
@@ -73,9 +86,11 @@ def main() -> None:
     given = _arguments()
     for seed in given.seeds:
         for variant in given.variants:
-            file = RESULTS / f"{_slug(variant)}-{seed}.json"
+            settings = load_settings(given.config, [*VARIANTS[variant], f"seed={seed}"])
+            file = (
+                RESULTS / f"{settings.name}-{_slug(variant)}-{seed}-{_mark(settings, given)}.json"
+            )
             if not file.exists():
-                settings = load_settings(given.config, [*VARIANTS[variant], f"seed={seed}"])
                 result = _measured(settings, given)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(json.dumps(result))
@@ -104,6 +119,13 @@ def _arguments() -> argparse.Namespace:
 
 def _slug(name: str) -> str:
     return name.replace(",", "").replace(" ", "-")
+
+
+def _mark(settings: Settings, given: argparse.Namespace) -> str:
+    """What must stay the same for a result to be kept."""
+    asked = [settings.training.model_dump_json(), *map(str, settings.data.teacher)]
+    asked += [*given.without, given.written, *(str(path) for path in given.external)]
+    return hashlib.sha256("\n".join(asked).encode()).hexdigest()[:8]
 
 
 def _measured(settings: Settings, given: argparse.Namespace) -> dict[str, Any]:

@@ -21,8 +21,9 @@ NONE = "none"
 UNSURE = "unsure"
 """The primary of a prediction that is less confident than it had to be."""
 
-LongMessages = Literal["head", "head_tail"]
-"""What a model reads of a message with too many tokens: its start, or half each of both ends."""
+LongMessages = Literal["windows", "head", "head_tail"]
+"""What a model reads of a message with too many tokens: all of it, in overlapping windows of which
+the highest score counts; its start; or half each of both ends."""
 
 
 class Record:

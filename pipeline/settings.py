@@ -233,9 +233,10 @@ class Training(Section):
     """What `model.safetensors` of the base must hash to; empty: not checked."""
     max_length: Annotated[int, Field(ge=8, le=8192)] = 256
     """Tokens read of a message."""
-    long_messages: LongMessages = "head"
-    """What is read of a message with more tokens than that: its head; or its head and its tail,
-    half of each."""
+    long_messages: LongMessages = "windows"
+    """What is read of a message with more tokens than that. windows: in use all of it, in windows
+    that overlap by half and of which the highest score counts, while training reads the head;
+    head; or head_tail, half of each."""
     epochs: Positive = 2
     batch_size: Positive = 16
     """Messages a step and device, at most."""

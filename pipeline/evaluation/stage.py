@@ -186,16 +186,18 @@ def cut_short(model_dir: Path, texts: list[str]) -> Bools | None:
     """Per text whether it has more tokens than the model reads; None where that is not known."""
     import numpy as np
 
+    from pipeline.inference.encoding import Encoder
     from pipeline.inference.folder import CONTRACT, TOKENIZER, read_contract
 
     if not (model_dir / CONTRACT).is_file():
         return None
     from tokenizers import Tokenizer
 
+    contract = read_contract(model_dir)
+    most = Encoder(model_dir / TOKENIZER, contract.max_length, contract.long_messages).capacity
     tokenizer = Tokenizer.from_file(str(model_dir / TOKENIZER))
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    most = read_contract(model_dir).max_length
     return np.array([len(encoded.ids) > most for encoded in tokenizer.encode_batch_fast(texts)])
 
 

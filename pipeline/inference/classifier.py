@@ -127,18 +127,27 @@ class Classifier:
         for number, text in enumerate(found):
             if not isinstance(text, str):
                 raise TypeError(f"expected texts, found {type(text).__name__} at {number}")
-        encoded = self.encode(found)
         if self.speed == "best":
-            return self._network(encoded)
-        logits = self._student.logits(encoded)
-        if self.speed == "balanced" and encoded:
+            return self._network(found)
+        logits = self._student.logits(self.encode(found))
+        if self.speed == "balanced" and found:
             doubtful = np.flatnonzero(
                 certainty(logits, self.thresholds, self.multi_label) < self._student.sure_from
             )
-            logits[doubtful] = self._network([encoded[i] for i in doubtful])
+            logits[doubtful] = self._network([found[i] for i in doubtful])
         return logits
 
-    def _network(self, encoded: Sequence[Sequence[int]]) -> Floats:
+    def _network(self, texts: Sequence[str]) -> Floats:
+        """The transformer's logits; of a message in several windows the highest of each label."""
+        windows, owners = self.encode.windows(texts)
+        found = self._windows(windows)
+        if len(windows) == len(texts):
+            return found
+        logits = np.full((len(texts), len(self.labels)), -np.inf)
+        np.maximum.at(logits, owners, found)
+        return logits
+
+    def _windows(self, encoded: Sequence[Sequence[int]]) -> Floats:
         logits, backend = np.empty((len(encoded), len(self.labels))), self._backend
         places = list(batches([len(ids) for ids in encoded], backend.batch_tokens))
 

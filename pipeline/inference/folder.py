@@ -66,11 +66,11 @@ class Contract:
     """Per label, in task order: the probability from which an ask counts (unused where the task
     is single-label)."""
     max_length: int
-    """Tokens read of a message."""
+    """Tokens read of a message, or of a window of it."""
     cleaning: CleaningFacts
     """What happened to the messages it learned from, and so must happen to new ones."""
     long_messages: LongMessages = "head"
-    """What is read of a message longer than `max_length`: its head, or head+tail."""
+    """What is read of a message longer than `max_length`."""
 
     def to_json(self) -> str:
         """The file's text."""

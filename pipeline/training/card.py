@@ -32,7 +32,8 @@ clf.predict(["Could you introduce me to your editor?"])
 It also loads with `transformers.pipeline("text-classification", model="models/{{ name }}",
 top_k=None)` and with ONNX Runtime (`onnx/model.onnx`); calibration is part of the weights.
 Messages are read as subject, empty line, body, up to {{ max_length }} tokens
-({{ "their head" if long_messages == "head" else "of longer ones their head and their tail" }}).
+({{ {"windows": "of longer ones all, in windows, here; their head elsewhere", "head": "their head",
+"head_tail": "of longer ones their head and their tail"}[long_messages] }}).
 
 ## Results
 
@@ -58,8 +59,10 @@ has no right to read, and not as the only reader of anything that must not be mi
   is less right. `outreach evaluate --data` measures it on yours.
 - English only.
 - Most of its errors on real mail are asks that it takes for none.
-- Of a message of more than {{ max_length }} tokens it sees only
-  {{ "the first" if long_messages == "head" else "half as many from each end" }}.
+- Of a message of more than {{ max_length }} tokens
+  {{ {"windows": "other loaders see only the first; outreach-intent reads it in windows",
+  "head": "it sees only the first", "head_tail": "it sees only half as many from each end"}
+  [long_messages] }}.
 
 ## What training took
 

@@ -51,6 +51,16 @@ def test_eight_bits_answer_as_thirty_two_do(clf: pipeline.Classifier) -> None:
     assert [p.asks for p in clf.predict(TEXTS)] == [p.asks for p in exact.predict(TEXTS)]
 
 
+def test_an_ask_at_the_end_of_a_long_message_is_found(clf: pipeline.Classifier) -> None:
+    long = "It rained all week. See you. " * 12 + "any openings in the harbour?"
+    exact = pipeline.load(clf.folder, backend="onnx")
+    windows, owners = exact.encode.windows([long, "Hello."])
+    assert (owners == 0).sum() > 1
+    found, short = exact.predict_proba([long, "Hello."])
+    assert found[2] > 0.5
+    assert np.allclose(short, exact.predict_proba(["Hello."]), atol=1e-5)
+
+
 def test_nothing_in_nothing_out(clf: pipeline.Classifier) -> None:
     assert clf.predict([]) == []
     assert clf.predict_proba([]).shape == (0, 3)

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.inference.encoding import Encoder
+from pipeline.inference.encoding import MOST_WINDOWS, Encoder
 from pipeline.records import LabelledMessage
 from pipeline.training.examples import are_written, open_examples, write_examples
 from tests.training.conftest import labelled
@@ -82,3 +82,30 @@ def test_head_and_tail_keep_both_ends_and_the_special_tokens(
     assert both[: most // 2] == whole[: most // 2]
     assert both[-(most // 2) :] == whole[-(most // 2) :]
     assert head[:-1] == whole[: most - 1]
+
+
+@given(words, st.integers(8, 40))
+def test_windows_read_every_word_at_least_once_and_stay_in_order(
+    tiny_base: Path, words: list[str], most: int
+) -> None:
+    text = " ".join(words)
+    file = tiny_base / "tokenizer.json"
+    encoder = Encoder(file, most, "windows")
+    (whole,) = Encoder(file, 10_000)([text])
+    rows, owners = encoder.windows([text, "hello"])
+    own = [row for row, owner in zip(rows, owners, strict=True) if owner == 0]
+    assert own[0] == encoder([text])[0] == Encoder(file, most, "head")([text])[0]
+    assert all(len(row) <= most and (row[0], row[-1]) == (whole[0], whole[-1]) for row in own)
+    read, step = [whole[0]], (most - 2) // 2
+    for number, row in enumerate(own):
+        read = [*read[: 1 + number * step], *row[1:-1]]
+    assert [*read, whole[-1]] == whole[: encoder.capacity]
+
+
+def test_a_message_without_end_is_read_in_so_many_windows(tiny_base: Path) -> None:
+    encoder = Encoder(tiny_base / "tokenizer.json", 16, "windows")
+    text = "museum " * 5000
+    rows, _ = encoder.windows([text])
+    assert len(rows) == MOST_WINDOWS
+    assert 0 < encoder.read_until([text])[0] < len(text)
+    assert encoder.read_until(["museum letter"]) == [len("museum letter")]
