@@ -54,7 +54,7 @@ def test_eight_bits_answer_as_thirty_two_do(clf: pipeline.Classifier) -> None:
 def test_an_ask_at_the_end_of_a_long_message_is_found(clf: pipeline.Classifier) -> None:
     long = "It rained all week. See you. " * 12 + "any openings in the harbour?"
     exact = pipeline.load(clf.folder, backend="onnx")
-    windows, owners = exact.encode.windows([long, "Hello."])
+    _, owners = exact.encode.windows([long, "Hello."])
     assert (owners == 0).sum() > 1
     found, short = exact.predict_proba([long, "Hello."])
     assert found[2] > 0.5
