@@ -233,6 +233,7 @@ def _quick(
 
 
 def _reference(settings: Settings, messages: Messages) -> TfidfReference:
+    """Learns from the messages as they are: what helps the network could only hold it back."""
     from itertools import islice
 
     import numpy as np
@@ -240,7 +241,7 @@ def _reference(settings: Settings, messages: Messages) -> TfidfReference:
     from pipeline.records import render
     from pipeline.training.reference import TfidfReference
 
-    some = list(islice(to_learn_from(settings, messages), REFERENCE_MESSAGES))
+    some = list(islice(messages(), REFERENCE_MESSAGES))
     texts = [render(message.subject, message.text) for message in some]
     targets = np.array([message.targets for message in some])
     return TfidfReference.fit(texts, targets, settings.task.multi_label)
