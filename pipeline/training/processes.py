@@ -6,6 +6,7 @@ train with it, and are done.
 
 from __future__ import annotations
 
+import atexit
 import os
 from datetime import timedelta
 from typing import Any
@@ -35,7 +36,9 @@ def join(device: str) -> None:
         return
     from accelerate import PartialState
 
-    PartialState(cpu=device == "cpu", timeout=_PATIENCE)
+    state = PartialState(cpu=device == "cpu", timeout=_PATIENCE)
+    # Its threads must have ended before the interpreter does, or the process aborts.
+    atexit.register(state.destroy_process_group)
 
 
 def told(value: Any) -> Any:

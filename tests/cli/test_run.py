@@ -65,7 +65,7 @@ def test_nothing_heavy_is_loaded_to_find_that_nothing_changed(
 def test_the_next_run_goes_on_after_ctrl_c_and_trains_again_for_a_new_setting(
     make_settings: MakeSettings, tmp_path: Path
 ) -> None:
-    settings = make_settings(tmp_path)
+    settings = make_settings(tmp_path, training={"epochs": 12, "patience": 12})  # time to interrupt
     line = command(settings, tmp_path)
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as going:
         partial = settings.model_dir.with_name("tiny.partial")
