@@ -67,7 +67,14 @@ def test_the_next_run_goes_on_after_ctrl_c_and_trains_again_for_a_new_setting(
 ) -> None:
     settings = make_settings(tmp_path, training={"epochs": 12, "patience": 12})  # time to interrupt
     line = command(settings, tmp_path)
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as going:
+    with subprocess.Popen(
+        line,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A test run in the background of a shell ignores Ctrl-C, and so would what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as going:
         partial = settings.model_dir.with_name("tiny.partial")
         deadline = time.monotonic() + 100
         whole = "work/checkpoints/checkpoint-*/trainer_state.json"
