@@ -266,3 +266,11 @@ def _swap(partial: Path, output_dir: Path) -> None:
         output_dir.replace(retired)
     partial.replace(output_dir)
     shutil.rmtree(retired, ignore_errors=True)
+
+
+def numbered_lines(files: Iterable[Path]) -> Iterator[tuple[str, str]]:
+    """The lines of text files that are not blank, each after words that say where it stands."""
+    for path in files:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            if line.strip():
+                yield f"{path} line {number}", line

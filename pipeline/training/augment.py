@@ -26,6 +26,7 @@ from pipeline.errors import DataError
 from pipeline.inference.sentences import sentence_places
 from pipeline.records import NONE, LabelledMessage
 from pipeline.settings import Augment, Task
+from pipeline.store import numbered_lines
 from pipeline.training.balance import origin
 
 Evidence = Mapping[str, Mapping[str, str]]
@@ -56,25 +57,21 @@ def read_evidence(files: Sequence[Path], task: Task) -> dict[str, dict[str, str]
         DataError: a line is something else, or names a label the task does not have.
     """
     found: dict[str, dict[str, str]] = {}
-    for path in files:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            if not line.strip():
-                continue
-            try:
-                entry = json.loads(line)
-                message, passages = str(entry["message"]), dict(entry["evidence"])
-            except (ValueError, KeyError, TypeError):
-                raise DataError(
-                    f'{path} line {number}: expected {{"message": ID, "evidence": {{LABEL: '
-                    "PASSAGE}}}; mend the line or leave the file out of data.evidence."
-                ) from None
-            unknown = sorted(set(passages) - set(task.labels))
-            if unknown:
-                raise DataError(
-                    f"{path} line {number}: the task has no label {unknown[0]!r}; it has "
-                    f"{', '.join(task.labels)}."
-                )
-            found[message] = passages
+    for place, line in numbered_lines(files):
+        try:
+            entry = json.loads(line)
+            message, passages = str(entry["message"]), dict(entry["evidence"])
+        except (ValueError, KeyError, TypeError):
+            raise DataError(
+                f'{place}: expected {{"message": ID, "evidence": {{LABEL: PASSAGE}}}}; mend the '
+                "line or leave the file out of data.evidence."
+            ) from None
+        unknown = sorted(set(passages) - set(task.labels))
+        if unknown:
+            raise DataError(
+                f"{place}: the task has no label {unknown[0]!r}; it has {', '.join(task.labels)}."
+            )
+        found[message] = passages
     return found
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from pipeline.errors import DataError
 from pipeline.records import LabelledMessage
 from pipeline.settings import Task
+from pipeline.store import numbered_lines
 
 Scores = Mapping[str, tuple[float, ...]]
 """Message id to one probability a label, in label order."""
@@ -27,23 +28,19 @@ def read_teacher(files: Sequence[Path], task: Task) -> dict[str, tuple[float, ..
         DataError: a line has no id, or not a probability for every label of the task.
     """
     found: dict[str, tuple[float, ...]] = {}
-    for path in files:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            if not line.strip():
-                continue
-            try:
-                entry = json.loads(line)
-                scores = tuple(float(entry["scores"][label]) for label in task.labels)
-                name = str(entry["id"])
-            except (ValueError, KeyError, TypeError):
-                scores, name = (), ""
-            if not scores or not all(0 <= score <= 1 for score in scores):
-                raise DataError(
-                    f'{path} line {number}: expected {{"id": ID, "scores": {{LABEL: PROBABILITY}}}}'
-                    f" with {', '.join(task.labels)}; mend the line or leave the file out of "
-                    "data.teacher."
-                )
-            found[name] = scores
+    for place, line in numbered_lines(files):
+        try:
+            entry = json.loads(line)
+            scores = tuple(float(entry["scores"][label]) for label in task.labels)
+            name = str(entry["id"])
+        except (ValueError, KeyError, TypeError):
+            scores, name = (), ""
+        if not scores or not all(0 <= score <= 1 for score in scores):
+            raise DataError(
+                f'{place}: expected {{"id": ID, "scores": {{LABEL: PROBABILITY}}}} with '
+                f"{', '.join(task.labels)}; mend the line or leave the file out of data.teacher."
+            )
+        found[name] = scores
     return found
 
 
