@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score
+from transformers import PreTrainedModel
 
 from pipeline.evaluation.reading import read_labelled
 from pipeline.inference.classifier import decide
@@ -30,12 +32,12 @@ from pipeline.inference.encoding import Encoder
 from pipeline.inference.folder import TOKENIZER
 from pipeline.ingestion.prepare import prepare
 from pipeline.progress import SILENT
-from pipeline.records import NONE, LabelledMessage
+from pipeline.records import NONE, LabelledMessage, render
 from pipeline.settings import Settings, load_settings
 from pipeline.store import read_records
 from pipeline.training.balance import weights
 from pipeline.training.base import resolve_base
-from pipeline.training.examples import open_examples, write_examples
+from pipeline.training.examples import Examples, TokenRows
 from pipeline.training.finetune import finetune
 from pipeline.training.measure import calibrated, logits_of
 from pipeline.training.quiet import quiet_libraries
@@ -159,14 +161,27 @@ def _measured(settings: Settings, given: argparse.Namespace) -> dict[str, Any]:
             "written": [m for m in seen["test"] if m.extra.get("origin") != "public"],
             **{path.stem: _external(path, settings) for path in given.external},
         }
-        encode = Encoder(base / TOKENIZER, settings.training.max_length)
-        answers = {}
-        for name, rows in sets.items():
-            if rows:
-                write_examples(rows, encode, work / name)
-                logits = logits_of(model, open_examples(work / name))
-                answers[name] = _answers(logits, rows, thresholds, settings.task.labels)
+        encode = Encoder(
+            base / TOKENIZER, settings.training.max_length, settings.training.long_messages
+        )
+        answers = {
+            name: _answers(_logits(model, encode, rows), rows, thresholds, settings.task.labels)
+            for name, rows in sets.items()
+            if rows
+        }
     return {"seconds": round(seconds), "train": len(examples), "sets": answers}
+
+
+def _logits(model: PreTrainedModel, encode: Encoder, rows: Sequence[LabelledMessage]) -> Floats:
+    """As the saved model answers: of a long message the highest over its windows."""
+    windows, owners = encode.windows([render(m.subject, m.text) for m in rows])
+    lengths = np.array([len(ids) for ids in windows])
+    tokens = TokenRows(np.concatenate(windows).astype(np.int32), lengths)
+    labels = int(model.config.num_labels or 0)
+    best = np.full((len(rows), labels), -np.inf)
+    no_targets = np.zeros((len(windows), labels), np.float32)
+    np.maximum.at(best, owners, logits_of(model, Examples(tokens, no_targets)))
+    return best
 
 
 def _is_used(message: LabelledMessage, written: str) -> bool:
@@ -203,6 +218,7 @@ def _show(variant: str, seed: int, result: dict[str, Any]) -> None:
         print(
             f"{variant:28s} seed {seed:<3d} {name:10s} n={len(true):4d}  "
             f"macro-F1 {value:.3f} ({low:.3f} to {high:.3f})  "
+            f"AP {_average_precision(answers, weight):.3f}  log loss {_log_loss(answers, weight):.3f}  "
             f"ECE {' '.join(f'{e:.3f}' for e in errors)}  {result['seconds']} s"
         )
 
@@ -223,6 +239,28 @@ def _macro_f1(true: NDArray[np.str_], found: NDArray[np.str_], weight: Floats) -
             2 * hits / np.maximum(weight @ (true == label) + weight @ (found == label), 1e-9)
         )
     return np.mean(scores, axis=0)
+
+
+def _average_precision(answers: dict[str, list[Any]], weight: Floats) -> float:
+    """The mean over the asks that occur."""
+    asks, probabilities = np.array(answers["true_asks"]), np.array(answers["probabilities"])
+    return float(
+        np.mean(
+            [
+                average_precision_score(true, said, sample_weight=weight)
+                for true, said in zip(asks.T, probabilities.T, strict=True)
+                if true.any()
+            ]
+        )
+    )
+
+
+def _log_loss(answers: dict[str, list[Any]], weight: Floats) -> float:
+    """The mean over messages and asks."""
+    asks = np.array(answers["true_asks"], bool)
+    said = np.clip(np.array(answers["probabilities"]), 1e-4, 1 - 1e-4)
+    losses = -np.log(np.where(asks, said, 1 - said)).mean(axis=1)
+    return float(weight @ losses / weight.sum())
 
 
 def _calibration_errors(answers: dict[str, list[Any]], weight: Floats) -> list[float]:

@@ -149,6 +149,9 @@ class Label(Section):
     split_by: Literal["random", "time", "sender"] = "random"
     """random; time: the newest messages are for the test and the next newest for validation;
     sender: nobody's messages stand in two splits."""
+    splits: tuple[Path, ...] = ()
+    """JSON Lines of ids and the split each message stands in already (`splits.jsonl` of an earlier
+    run); only others are drawn. Not used with split_by: time."""
     method: Literal["majority", "dawid_skene", "mace"] = "majority"
     """How annotations resolve: by majority, or by a model of how reliable each annotator is."""
     machines: Literal["where_alone", "always", "never"] = "where_alone"

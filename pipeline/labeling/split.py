@@ -7,14 +7,17 @@ stratification of Sechidis, Tsoumakas and Vlahavas (ECML 2011), with a group in 
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline.errors import DataError
 from pipeline.records import Message
+from pipeline.store import numbered_lines
 
 SPLITS = ("train", "validation", "test")
 
@@ -35,14 +38,23 @@ class Item:
     """Seconds since 1970, where it is known; only `split_by_time` looks at it."""
 
 
-def split(items: Sequence[Item], shares: Mapping[str, float], seed: int) -> dict[str, str]:
+def split(
+    items: Sequence[Item],
+    shares: Mapping[str, float],
+    seed: int,
+    kept: Mapping[str, str] | None = None,
+) -> dict[str, str]:
     """Assign each item's id to a split; the same items and seed give the same assignment.
 
     Args:
         items: messages with distinct ids.
         shares: split name to its share of the messages, adding up to 1.
         seed: decides between equals.
+        kept: id to split of items that are assigned already, whatever the shares; the others are
+            drawn so that together they come close to them. A group whose items were kept in
+            several splits goes to train, so that nothing trained on is ever tested on.
     """
+    kept = kept or {}
     rng = random.Random(seed)  # noqa: S311 - a draw, not a secret
     open_splits = [name for name, share in shares.items() if share > 0]
     groups = group(items)
@@ -54,16 +66,52 @@ def split(items: Sequence[Item], shares: Mapping[str, float], seed: int) -> dict
     room = {name: shares[name] * len(items) for name in open_splits}
     # Rarest first: what is common can still be evened out at the end.
     groups.sort(key=lambda members: min(totals[s] for item in members for s in item.strata))
+    groups.sort(key=lambda members: all(item.id not in kept for item in members))  # kept ones first
     assigned: dict[str, str] = {}
     for members in groups:
         counts = Counter(s for item in members for s in item.strata)
         rarest = min(counts, key=lambda s: (totals[s], s))
-        name = max(open_splits, key=lambda n: (wanted[n][rarest] / shares[n], room[n] / shares[n]))
-        room[name] -= len(members)
-        for stratum, count in counts.items():
-            wanted[name][stratum] -= count
+        name = _kept_in(members, kept) or max(
+            open_splits, key=lambda n: (wanted[n][rarest] / shares[n], room[n] / shares[n])
+        )
+        if name in room:
+            room[name] -= len(members)
+            for stratum, count in counts.items():
+                wanted[name][stratum] -= count
         assigned.update((item.id, name) for item in members)
     return assigned
+
+
+def _kept_in(members: Iterable[Item], kept: Mapping[str, str]) -> str | None:
+    """The split of those that are assigned already; train if they stand in several."""
+    names = {kept[item.id] for item in members if item.id in kept}
+    return names.pop() if len(names) == 1 else "train" if names else None
+
+
+def read_splits(files: Sequence[Path]) -> dict[str, str]:
+    """Which split each message stands in already, from JSON Lines of ``id`` and ``split``.
+
+    Raises:
+        InputError: a file cannot be read.
+        DataError: a line has no id or no split, or an id stands in two splits.
+    """
+    found: dict[str, str] = {}
+    for place, line in numbered_lines(files):
+        try:
+            entry = json.loads(line)
+            name, where = str(entry["id"]), entry["split"]
+        except (ValueError, KeyError, TypeError):
+            name, where = "", None
+        if where not in SPLITS:
+            raise DataError(
+                f'{place}: expected {{"id": ID, "split": "train", "validation" or "test"}}; mend '
+                "the line or leave the file out of label.splits."
+            )
+        if found.setdefault(name, where) != where:
+            raise DataError(
+                f"{place}: {name} stands in {found[name]} before and in {where} here; remove one."
+            )
+    return found
 
 
 def split_by_time(items: Sequence[Item], shares: Mapping[str, float]) -> dict[str, str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from pipeline.labeling.split import (
     group,
     keys_of,
     prove_disjoint,
+    read_splits,
     split,
     split_by_time,
 )
@@ -28,6 +31,8 @@ from pipeline.progress import SILENT, Progress
 from pipeline.records import NONE, Annotation, LabelledMessage, Message, Rejection
 from pipeline.settings import Settings
 from pipeline.store import StageResult, read_records, run_stage, write_json, write_records
+
+SPLITS_FILE = "splits.jsonl"
 
 FEWEST = 20
 """Messages below which three splits make no sense."""
@@ -41,8 +46,9 @@ def label(settings: Settings, *, force: bool = False, progress: Progress = SILEN
 
     Writes ``train.parquet``, ``validation.parquet`` and ``test.parquet`` (labelled messages),
     ``annotations.parquet`` (those that were used), ``rejected.parquet`` (those that were not,
-    each with its reason) and ``annotators.json`` (how each annotator compares with the others)
-    into `settings.label_dir`.
+    each with its reason), ``annotators.json`` (how each annotator compares with the others) and
+    ``splits.jsonl`` (what `settings.label.splits` takes, so that messages stay where they are when
+    others come) into `settings.label_dir`.
 
     Raises:
         InputError: messages have not been ingested, or an annotation log cannot be read.
@@ -60,7 +66,7 @@ def label(settings: Settings, *, force: bool = False, progress: Progress = SILEN
             "label_column": settings.data.columns.label,
             "test": [str(path) for path in settings.data.test],
         },
-        inputs=[messages, *logs],
+        inputs=[messages, *logs, *settings.label.splits],
         output_dir=settings.label_dir,
         force=force,
     )
@@ -83,6 +89,10 @@ def _label(
     _check_labels(parts["train"], settings)
     for name, rows in parts.items():
         write_records(folder / f"{name}.parquet", rows, LabelledMessage)
+    (folder / SPLITS_FILE).write_text(
+        "".join(f"{json.dumps({'id': m.id, 'split': m.split})}\n" for m in chain(*parts.values())),
+        encoding="utf-8",
+    )
     write_records(folder / "annotations.parquet", annotations, Annotation)
     write_records(folder / "rejected.parquet", rejected, Rejection)
     qualities = annotator_quality(annotations, settings.task)
@@ -179,7 +189,7 @@ def _split(
     if settings.label.split_by == "time":
         assigned = split_by_time(drawn, shares)
     else:
-        assigned = split(drawn, shares, settings.seed)
+        assigned = split(drawn, shares, settings.seed, read_splits(settings.label.splits))
     assigned |= {item.id: "test" for item in judged if item.id in held_out}
     assigned |= _for_training(items, assigned, held_out)
     prove_disjoint([item for item in items if item.id in assigned], assigned)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import DataError
-from pipeline.labeling.split import Item, group, prove_disjoint, split
+from pipeline.labeling.split import SPLITS, Item, group, prove_disjoint, read_splits, split
 
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 STRATA = ("corpus/information", "corpus/influence", "corpus/job_lead", "public/none")
@@ -69,6 +69,38 @@ def test_shares_hold_with_pairs_and_several_labels():
             total = sum(item.strata.count(stratum) for item in drawn)
             mine = sum(item.strata.count(stratum) for item in members)
             assert mine == pytest.approx(share * total, abs=15)
+
+
+@given(items(), items(groups=30), st.integers(0, 99))
+def test_messages_that_stand_in_a_split_stay_there_when_others_come(earlier, later, seed):
+    before = split(earlier, SHARES, seed)
+    renamed = [Item(f"new-{item.id}", item.keys, item.strata) for item in later]
+    after = split([*earlier, *renamed], SHARES, seed, kept=before)
+    prove_disjoint([*earlier, *renamed], after)
+    for members in group([*earlier, *renamed]):
+        stood = {before[item.id] for item in members if item.id in before}
+        expected = stood if len(stood) == 1 else {"train"} if stood else set(SPLITS)
+        assert {after[item.id] for item in members} <= expected
+
+
+def test_what_is_drawn_beside_kept_ones_brings_the_shares_close():
+    drawn = [Item(f"m{i}", (), (STRATA[i % 4],)) for i in range(200)]
+    kept = {item.id: "train" for item in drawn[:100]}
+    sizes = Counter(split(drawn, SHARES, 13, kept).values())
+    assert sizes["validation"] == pytest.approx(20, abs=3)
+    assert sizes["test"] == pytest.approx(20, abs=3)
+
+
+def test_splits_are_read_back_and_bad_lines_are_named(tmp_path):
+    file = tmp_path / "splits.jsonl"
+    file.write_text('{"id": "m1", "split": "train"}\n\n{"id": "m2", "split": "test"}\n')
+    assert read_splits([file]) == {"m1": "train", "m2": "test"}
+    file.write_text('{"id": "m1", "split": "train"}\n{"id": "m2", "split": "dev"}\n')
+    with pytest.raises(DataError, match="line 2: expected"):
+        read_splits([file])
+    file.write_text('{"id": "m1", "split": "train"}\n{"id": "m1", "split": "test"}\n')
+    with pytest.raises(DataError, match="m1 stands in train before and in test here"):
+        read_splits([file])
 
 
 def test_a_split_without_a_share_stays_empty():

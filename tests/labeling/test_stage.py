@@ -66,6 +66,20 @@ def test_three_splits_of_labelled_messages(project):
     assert parts["train"][0].targets in {(1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 0, 0)}
 
 
+def test_messages_stay_in_their_split_when_others_come(project, tmp_path):
+    settings = project()
+    label(settings)
+    before = {m.id: name for name, rows in splits(settings).items() for m in rows}
+    kept = tmp_path / "splits.jsonl"
+    kept.write_bytes((settings.label_dir / "splits.jsonl").read_bytes())
+    settings = project(count=140, label={"splits": [str(kept)]})
+    assert not label(settings).skipped
+    after = {m.id: name for name, rows in splits(settings).items() for m in rows}
+    assert len(after) == 140
+    assert {name: after[name] for name in before} == before
+    assert sum(name == "test" for name in after.values()) == pytest.approx(14, abs=2)
+
+
 def test_bad_lines_are_kept_and_counted(project, tmp_path):
     settings = project()
     with (tmp_path / "log.jsonl").open("a") as log:
