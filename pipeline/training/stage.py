@@ -223,12 +223,20 @@ def _quick(
     from itertools import islice
 
     from pipeline.training.compress import write_int8, write_student
+    from pipeline.training.teacher import read_teacher
 
     learned = list(islice(train(), STUDENT_MESSAGES))
     held_out, counts = list(validation()), _held_out_weights(settings, validation)
     return {
         **write_int8(folder, learned, held_out, counts, progress),
-        **write_student(folder, learned, held_out, counts, progress),
+        **write_student(
+            folder,
+            learned,
+            held_out,
+            counts,
+            progress,
+            read_teacher(settings.data.teacher, settings.task),
+        ),
     }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import pipeline
+from pipeline.inference.backends import has_int8
 from pipeline.inference.folder import ONNX_INT8, STUDENT
 from pipeline.progress import Silent
 from pipeline.records import LabelledMessage, render
@@ -16,6 +17,10 @@ from pipeline.store import read_manifest, read_records
 from pipeline.training import compress
 from pipeline.training.quantize import quantize
 from pipeline.training.student import HeldOut, distil
+
+needs_int8 = pytest.mark.skipif(
+    not has_int8(), reason="this CPU has no 8-bit dot product (AVX-VNNI, AVX-512 VNNI or ARM's)"
+)
 
 
 class Notes(Silent):
@@ -55,6 +60,7 @@ def test_training_says_what_it_wrote(trained: Settings) -> None:
     assert (curve[0]["share"], curve[-1]["share"]) == (0.0, 1.0)
 
 
+@needs_int8
 def test_eight_bits_that_lose_too_much_are_not_kept(
     folder: Path,
     held_out: list[LabelledMessage],
@@ -84,6 +90,7 @@ def test_a_cpu_that_cannot_measure_writes_nothing(
     assert "this CPU cannot run it" in notes.lines[0]
 
 
+@needs_int8
 @pytest.mark.parametrize("rung", [0, 1])
 def test_the_smoothed_graph_still_says_nearly_the_same(
     folder: Path, texts: list[str], rung: int
@@ -95,6 +102,24 @@ def test_the_smoothed_graph_still_says_nearly_the_same(
     assert np.abs(together - exact.predict_proba(texts)).mean() < 0.05
     alone = np.vstack([eight_bits.predict_proba([text]) for text in texts])
     assert np.array_equal(together, alone), "three messages at a time, each as if it were alone"
+
+
+def test_the_student_takes_a_larger_models_word_where_it_has_spoken(
+    folder: Path, held_out: list[LabelledMessage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taught = []
+    monkeypatch.setattr(
+        compress,
+        "distil",
+        lambda ids, scores, *rest: taught.append(scores) or distil(ids, scores, *rest),
+    )
+    said = {m.id: (0.25, 0.5, 0.75) for m in held_out[1:]}
+    weights = np.ones(len(held_out))
+    compress.write_student(folder, held_out, held_out, weights, Notes(), said)
+    own = pipeline.load(folder).predict_proba([render(held_out[0].subject, held_out[0].text)])[0]
+    targets = np.array([m.targets for m in held_out])
+    expected = (np.array([own, *said.values()]) + targets) / 2
+    assert taught[0] == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("multi_label", [True, False])
