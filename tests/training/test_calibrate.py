@@ -59,6 +59,23 @@ def test_calibration_is_one_affine_step() -> None:
     assert calibration(np.array([[1.0, 2.0]])).tolist() == [[3.0, 0.0]]
 
 
+def test_the_threshold_is_half_the_reachable_f1_and_near_the_best_one() -> None:
+    rng = np.random.default_rng(0)
+    probabilities = rng.beta(
+        0.4, 1.2, (20_000, 1)
+    )  # calibrated: each comes true as often as it says
+    targets = (rng.random((20_000, 1)) < probabilities).astype(float)
+    threshold = best_thresholds(probabilities, targets)[0]
+
+    def f1(at: float) -> float:
+        found = probabilities >= at
+        return float(2 * (found * targets).sum() / (found.sum() + targets.sum()))
+
+    best = max(f1(at) for at in np.arange(0.05, 0.95, 0.01))
+    assert threshold == pytest.approx(best / 2, abs=0.01)
+    assert f1(threshold) == pytest.approx(best, abs=0.005)
+
+
 def test_the_threshold_separates_what_can_be_separated() -> None:
     probabilities = np.array([[0.1], [0.2], [0.3], [0.7], [0.8], [0.9]] * 20)
     targets = (probabilities > 0.5).astype(float)
