@@ -68,6 +68,7 @@ def test_two_people_in_two_browsers_with_keys_only(tmp_path, chromium):
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda line: problems.append(line.text))
         page.goto(address)
+        page.wait_for_selector("input:focus")  # keys typed before it has the focus are lost
         page.keyboard.type(name)
         page.keyboard.press("Enter")
         page.wait_for_selector("#answer")
