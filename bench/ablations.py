@@ -28,7 +28,7 @@ from transformers import PreTrainedModel
 
 from pipeline.evaluation.reading import read_labelled
 from pipeline.inference.classifier import decide
-from pipeline.inference.encoding import Encoder
+from pipeline.inference.encoding import Encoder, highest
 from pipeline.inference.folder import TOKENIZER
 from pipeline.ingestion.prepare import prepare
 from pipeline.progress import SILENT
@@ -177,11 +177,8 @@ def _logits(model: PreTrainedModel, encode: Encoder, rows: Sequence[LabelledMess
     windows, owners = encode.windows([render(m.subject, m.text) for m in rows])
     lengths = np.array([len(ids) for ids in windows])
     tokens = TokenRows(np.concatenate(windows).astype(np.int32), lengths)
-    labels = int(model.config.num_labels or 0)
-    best = np.full((len(rows), labels), -np.inf)
-    no_targets = np.zeros((len(windows), labels), np.float32)
-    np.maximum.at(best, owners, logits_of(model, Examples(tokens, no_targets)))
-    return best
+    no_targets = np.zeros((len(windows), 0), np.float32)
+    return highest(logits_of(model, Examples(tokens, no_targets)), owners, len(rows))
 
 
 def _is_used(message: LabelledMessage, written: str) -> bool:

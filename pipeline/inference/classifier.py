@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ModelFolderError
 from pipeline.inference.backends import Backend, BackendName, open_backend
-from pipeline.inference.encoding import Encoder, batches, pad
+from pipeline.inference.encoding import Encoder, batches, highest, pad
 from pipeline.inference.folder import (
     CONTRACT,
     STUDENT,
@@ -140,12 +140,7 @@ class Classifier:
     def _network(self, texts: Sequence[str]) -> Floats:
         """The transformer's logits; of a message in several windows the highest of each label."""
         windows, owners = self.encode.windows(texts)
-        found = self._windows(windows)
-        if len(windows) == len(texts):
-            return found
-        logits = np.full((len(texts), len(self.labels)), -np.inf)
-        np.maximum.at(logits, owners, found)
-        return logits
+        return highest(self._windows(windows), owners, len(texts))
 
     def _windows(self, encoded: Sequence[Sequence[int]]) -> Floats:
         logits, backend = np.empty((len(encoded), len(self.labels))), self._backend

@@ -96,6 +96,21 @@ class Encoder:
         ]
 
 
+def highest(found: NDArray[np.float64], owners: Ids, texts: int) -> NDArray[np.float64]:
+    """Per text and label the highest over its windows, shape (texts, labels).
+
+    Args:
+        found: logits of each window, shape (windows, labels).
+        owners: of which text each window is, as `Encoder.windows` gives them.
+        texts: how many there are.
+    """
+    if len(found) == texts:  # each is its own only window
+        return found
+    best = np.full((texts, found.shape[1]), -np.inf)
+    np.maximum.at(best, owners, found)
+    return best
+
+
 def _windows(encoded: Encoding, most: int) -> list[list[int]]:
     """The ids in rows of at most so many, each with the special ones, overlapping by half."""
     ids: list[int] = encoded.ids

@@ -64,9 +64,14 @@ def split(
         name: {s: shares[name] * count for s, count in totals.items()} for name in open_splits
     }
     room = {name: shares[name] * len(items) for name in open_splits}
-    # Rarest first: what is common can still be evened out at the end.
-    groups.sort(key=lambda members: min(totals[s] for item in members for s in item.strata))
-    groups.sort(key=lambda members: all(item.id not in kept for item in members))  # kept ones first
+    # Those that are kept first, as the others fill up; then the rarest, as what is common can still
+    # be evened out at the end.
+    groups.sort(
+        key=lambda members: (
+            all(item.id not in kept for item in members),
+            min(totals[s] for item in members for s in item.strata),
+        )
+    )
     assigned: dict[str, str] = {}
     for members in groups:
         counts = Counter(s for item in members for s in item.strata)

@@ -67,20 +67,20 @@ def write_student(
     held_out: Sequence[LabelledMessage],
     weights: Array,
     progress: Progress,
-    said: Scores | None = None,
+    said: Scores,
 ) -> dict[str, Any]:
     """Distil the folder's model over the training messages, and write the student.
 
     It learns the mean of what the model says and what the annotators said (Hinton, Vinyals and
     Dean, 2015, found both better than either). Where a larger model has spoken already (`said`),
-    its answer is taken and the folder's model is not asked, which takes most of the time.
+    its answer is taken, and the folder's model need not be asked.
 
     Returns:
         Its macro-F1 on validation, and the share of messages that `balanced` passes on.
     """
     teacher = Classifier(folder)
     texts = _texts(learned)
-    scores = _scores(teacher, learned, said or {}, progress)
+    scores = _scores(teacher, learned, said, progress)
     rendered = _texts(held_out)
     student, curve = distil(
         teacher.encode(texts),

@@ -61,9 +61,8 @@ def test_calibration_is_one_affine_step() -> None:
 
 def test_the_threshold_is_half_the_reachable_f1_and_near_the_best_one() -> None:
     rng = np.random.default_rng(0)
-    probabilities = rng.beta(
-        0.4, 1.2, (20_000, 1)
-    )  # calibrated: each comes true as often as it says
+    probabilities = rng.beta(0.4, 1.2, (20_000, 1))
+    # Calibrated: each comes true as often as it says.
     targets = (rng.random((20_000, 1)) < probabilities).astype(float)
     threshold = best_thresholds(probabilities, targets)[0]
 
