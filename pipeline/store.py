@@ -269,8 +269,19 @@ def _swap(partial: Path, output_dir: Path) -> None:
 
 
 def numbered_lines(files: Iterable[Path]) -> Iterator[tuple[str, str]]:
-    """The lines of text files that are not blank, each after words that say where it stands."""
+    """The lines of text files that are not blank, each after words that say where it stands.
+
+    Raises:
+        InputError: a file is not text in UTF-8.
+    """
     for path in files:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{path}: expected text in UTF-8, found something else at byte {error.start}; "
+                "save it as UTF-8."
+            ) from None
+        for number, line in enumerate(text.splitlines(), start=1):
             if line.strip():
                 yield f"{path} line {number}", line

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, InputError
 from pipeline.labeling.split import SPLITS, Item, group, prove_disjoint, read_splits, split
 
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
@@ -100,6 +100,9 @@ def test_splits_are_read_back_and_bad_lines_are_named(tmp_path):
         read_splits([file])
     file.write_text('{"id": "m1", "split": "train"}\n{"id": "m1", "split": "test"}\n')
     with pytest.raises(DataError, match="m1 stands in train before and in test here"):
+        read_splits([file])
+    file.write_bytes(b'{"id": "m1"\xff')
+    with pytest.raises(InputError, match="UTF-8, found something else at byte 11"):
         read_splits([file])
 
 
