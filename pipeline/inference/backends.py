@@ -101,6 +101,8 @@ class TorchBackend:
         import torch
         from transformers import AutoModelForSequenceClassification
 
+        from pipeline.inference.first_token import read_first_token_only
+
         try:
             model = AutoModelForSequenceClassification.from_pretrained(
                 folder, local_files_only=True
@@ -112,6 +114,7 @@ class TorchBackend:
             ) from None
         self._torch = torch
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        read_first_token_only(model)
         self._model = model.to(self._device).eval()
 
     def logits(self, ids: Ids, mask: Ids) -> NDArray[np.float64]:

@@ -20,6 +20,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from pipeline.inference.first_token import read_first_token_only
 from pipeline.progress import Progress
 from pipeline.settings import Settings, Training
 from pipeline.training import processes
@@ -27,7 +28,7 @@ from pipeline.training.averaging import Average
 from pipeline.training.batches import Buckets, Loader, Rows, collate, loader
 from pipeline.training.callbacks import Bar, KeepAverage, KeepBest, StopOnNan, Watch
 from pipeline.training.examples import Examples
-from pipeline.training.frozen import LowerPart, cached
+from pipeline.training.frozen import LowerPart, cached, longest_stack
 from pipeline.training.lora import add_lora, merge_lora
 from pipeline.training.loss import loss_of
 from pipeline.training.optimizer import optimizer_of
@@ -117,6 +118,8 @@ def load_for_training(base: Path, settings: Settings) -> PreTrainedModel:
         local_files_only=True,
         dtype=torch.float32,
     )
+    if training.frozen_layers < len(longest_stack(model.base_model)[2]):  # else its last is cached
+        read_first_token_only(model)
     return model
 
 
@@ -134,6 +137,7 @@ def load_weights(folder: Path) -> PreTrainedModel:
     model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
         folder, local_files_only=True
     )
+    read_first_token_only(model)
     model.eval()  # type: ignore[no-untyped-call]
     return model
 

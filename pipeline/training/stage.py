@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 REFERENCE_MESSAGES = 50_000
 """The reference model learns from at most so many, since its features stand in memory."""
 STUDENT_MESSAGES = 50_000
-"""The student learns from the trained model's answers to at most so many, for the same reason."""
+"""So does the student, for the same reason."""
 
 
 def train(settings: Settings, *, force: bool = False, progress: Progress = SILENT) -> StageResult:
@@ -223,20 +223,12 @@ def _quick(
     from itertools import islice
 
     from pipeline.training.compress import write_int8, write_student
-    from pipeline.training.teacher import read_teacher
 
     learned = list(islice(train(), STUDENT_MESSAGES))
     held_out, counts = list(validation()), _held_out_weights(settings, validation)
     return {
         **write_int8(folder, learned, held_out, counts, progress),
-        **write_student(
-            folder,
-            learned,
-            held_out,
-            counts,
-            progress,
-            read_teacher(settings.data.teacher, settings.task),
-        ),
+        **write_student(folder, learned, held_out, counts),
     }
 
 

@@ -1,4 +1,4 @@
-"""Training the fast student from the transformer's own scores, and when to take its word."""
+"""Training the fast student, and when to take its word."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Point:
     macro_f1: float
 
 
-def distil(
+def fit_student(
     ids: Sequence[Sequence[int]],
     scores: Floats,
     held_out: HeldOut,
@@ -56,9 +56,8 @@ def distil(
     """Train a student.
 
     Args:
-        ids: encoded texts, labelled or not.
-        scores: what to learn, shape (texts, labels): the transformer's probabilities, or their
-            mean with the annotators' shares where there are such.
+        ids: encoded texts.
+        scores: what to learn, shape (texts, labels): the annotators' shares, or probabilities.
         held_out: for calibration, and for the certainty from which `balanced` trusts it.
         labels: of the task, in order.
         thresholds: the transformer's, which the student's calibrated scores share.

@@ -16,7 +16,7 @@ from pipeline.settings import Settings
 from pipeline.store import read_manifest, read_records
 from pipeline.training import compress
 from pipeline.training.quantize import quantize
-from pipeline.training.student import HeldOut, distil
+from pipeline.training.student import HeldOut, fit_student
 
 needs_int8 = pytest.mark.skipif(
     not has_int8(), reason="this CPU has no 8-bit dot product (AVX-VNNI, AVX-512 VNNI or ARM's)"
@@ -104,24 +104,6 @@ def test_the_smoothed_graph_still_says_nearly_the_same(
     assert np.array_equal(together, alone), "three messages at a time, each as if it were alone"
 
 
-def test_the_student_takes_a_larger_models_word_where_it_has_spoken(
-    folder: Path, held_out: list[LabelledMessage], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    taught = []
-    monkeypatch.setattr(
-        compress,
-        "distil",
-        lambda ids, scores, *rest: taught.append(scores) or distil(ids, scores, *rest),
-    )
-    said = {m.id: (0.25, 0.5, 0.75) for m in held_out[1:]}
-    weights = np.ones(len(held_out))
-    compress.write_student(folder, held_out, held_out, weights, Notes(), said)
-    own = pipeline.load(folder).predict_proba([render(held_out[0].subject, held_out[0].text)])[0]
-    targets = np.array([m.targets for m in held_out])
-    expected = (np.array([own, *said.values()]) + targets) / 2
-    assert taught[0] == pytest.approx(expected, abs=1e-4)
-
-
 @pytest.mark.parametrize("multi_label", [True, False])
 def test_the_curve_ends_at_the_transformer(multi_label: bool) -> None:
     rng = np.random.default_rng(0)
@@ -134,7 +116,7 @@ def test_the_curve_ends_at_the_transformer(multi_label: bool) -> None:
     else:
         primary = [labels[i] for i in teacher.argmax(axis=1)]
     held_out = HeldOut(ids, (scores > 0.5).astype(float), primary, np.ones(120), teacher)
-    student, curve = distil(ids, scores, held_out, labels, np.full(2, 0.5), multi_label)
+    student, curve = fit_student(ids, scores, held_out, labels, np.full(2, 0.5), multi_label)
     assert [p.share for p in curve] == sorted(p.share for p in curve)
     assert curve[-1].macro_f1 == pytest.approx(1.0)
     chosen = next(p for p in curve if p.sure_from == student.sure_from)

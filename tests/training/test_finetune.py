@@ -77,6 +77,18 @@ def test_cached_frozen_layers_give_the_weights_of_uncached_ones(
         assert torch.equal(cached[f"bert.{name}"], tensor) == frozen or "pooler" in name
 
 
+def test_an_encoder_that_is_frozen_whole_can_be_cached_too(
+    lively_base: Path, split: Split, options: Options, tmp_path: Path
+) -> None:
+    def trained(cache: str) -> dict[str, torch.Tensor]:
+        settings = options(frozen_layers=99, cache=cache, epochs=2)
+        return weights(lively_base, split, settings, tmp_path / cache)
+
+    off, cached = trained("off"), trained("float32")
+    assert (tmp_path / "float32" / "frozen" / "train.states").is_file()
+    assert alike(off, cached)
+
+
 @pytest.mark.parametrize(("wanted", "found"), [(None, 0.2), (0.0, 0.0), (0.4, 0.4)])
 def test_dropout_is_the_bases_or_the_settings(
     lively_base: Path, options: Options, wanted: float | None, found: float
