@@ -33,6 +33,7 @@ from pipeline.evaluation.gold import GoldSet, Scores
 from pipeline.evaluation.intervals import Bootstrap
 from pipeline.evaluation.metrics import resampled
 from pipeline.evaluation.reading import read_labelled
+from pipeline.ingestion.prepare import prepare
 from pipeline.records import LabelledMessage, render
 from pipeline.settings import Settings, load_settings
 from pipeline.store import read_records, sha256_file, write_json, write_records
@@ -116,7 +117,9 @@ def _task(name: str, given: argparse.Namespace) -> Task:
         train = rng.sample(train, min(given.messages, len(train)))
     measured = {"test": parts["test"]}
     if name == "outreach":
-        measured |= {path.stem: read_labelled(path, settings) for path in given.external}
+        cleaning = settings.ingest.cleaning  # as every message that anybody here learns from
+        for path in given.external:
+            measured[path.stem] = [prepare(m, cleaning) for m in read_labelled(path, settings)]
     return Task(name, settings, train, validation, measured)
 
 
