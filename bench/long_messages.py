@@ -18,7 +18,7 @@ from pipeline.evaluation.gold import GoldSet, Scores
 from pipeline.evaluation.intervals import Bootstrap
 from pipeline.evaluation.metrics import resampled
 from pipeline.inference.backends import open_backend
-from pipeline.inference.encoding import Encoder, batches, pad
+from pipeline.inference.encoding import Encoder, batches, highest, pad
 from pipeline.inference.folder import TOKENIZER, read_contract
 from pipeline.records import LabelledMessage
 from pipeline.settings import load_settings
@@ -53,14 +53,16 @@ def main() -> None:
 
     logits = _asker(given.model)
     ways = {
-        "head": logits(Encoder(given.model / TOKENIZER, most)(gold.texts)),
+        "head": logits(Encoder(given.model / TOKENIZER, most, "head")(gold.texts)),
     }
     some = [text for text, is_long in zip(gold.texts, long, strict=True) if is_long]
     ways["head and tail"] = _with(
         ways["head"], long, logits(Encoder(given.model / TOKENIZER, most, "head_tail")(some))
     )
-    rows = [ids for ids, is_long in zip(whole, long, strict=True) if is_long]
-    ways["maximum over windows"] = _with(ways["head"], long, _windowed(rows, most, logits))
+    windows, owners = Encoder(given.model / TOKENIZER, most).windows(some)
+    ways["maximum over windows"] = _with(
+        ways["head"], long, highest(logits(windows), owners, len(some))
+    )
 
     at = np.array(contract.thresholds)
     bootstrap = Bootstrap(gold.groups.tolist(), resamples=1000, confidence=0.95, seed=1)
@@ -100,22 +102,6 @@ def _with(all_of_them: Floats, long: NDArray[np.bool_], found: Floats) -> Floats
     changed = all_of_them.copy()
     changed[long] = found
     return changed
-
-
-def _windowed(
-    rows: Sequence[Sequence[int]], most: int, logits: Callable[[Sequence[Sequence[int]]], Floats]
-) -> Floats:
-    """Per label the highest logit of any window; windows overlap by half."""
-    windows, owner = [], []
-    for place, row in enumerate(rows):
-        inner, room = row[1:-1], most - 2
-        for start in range(0, max(1, len(inner) - room // 2), room // 2):
-            windows.append([row[0], *inner[start : start + room], row[-1]])
-            owner.append(place)
-    found = logits(windows)
-    best = np.full((len(rows), found.shape[1]), -np.inf)
-    np.maximum.at(best, owner, found)
-    return best
 
 
 if __name__ == "__main__":

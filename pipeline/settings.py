@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -23,12 +23,19 @@ DEFAULT_CONFIG = Path("configs/default.yaml")
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
+_BOOLEAN = "tag:yaml.org,2002:bool"
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain YAML in which 3e-5 is a number, as everyone means it."""
+    """YAML in which 3e-5 is a number and `no` a word, as everyone means them and YAML 1.2 says."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in found if tag != _BOOLEAN]
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
+_Loader.add_implicit_resolver(_BOOLEAN, re.compile("(?:true|True|TRUE|false|False|FALSE)$"), "tTfF")
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
@@ -503,11 +510,9 @@ def _apply(values: dict[str, Any], override: str) -> None:
             f"--set {override}: expected KEY=VALUE, for example --set training.epochs=2"
         )
     try:
-        value = yaml.safe_load(text)
+        value = yaml.load(text, Loader=_Loader)  # noqa: S506 - it is safe
     except yaml.YAMLError:
         value = text
-    if isinstance(value, str):
-        value = _number(value)
     *sections, last = key.strip().split(".")
     for section in sections:
         inner = values.setdefault(section, {})
@@ -515,14 +520,6 @@ def _apply(values: dict[str, Any], override: str) -> None:
             raise SettingsError(f"--set {override}: '{section}' is a value, not a section.")
         values = inner
     values[last] = value
-
-
-def _number(text: str) -> str | float:
-    """YAML 1.1 reads 1e-4 as text; people mean the number."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 def _in_words(problem: Mapping[str, Any]) -> str:

@@ -88,6 +88,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "vocab.txt").write_text("\n".join([*special, *pieces]) + "\n", encoding="utf-8")
     tokenizer = BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=64)
     tokenizer.save_pretrained(folder)
+    _pad_and_cut(folder / "tokenizer.json", 48)
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=tokenizer.vocab_size,
@@ -102,6 +103,16 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     BertModel(config).save_pretrained(folder)
     return folder
+
+
+def _pad_and_cut(tokenizer: Path, length: int) -> None:
+    """As published sentence encoders' files do, the packaged base's among them."""
+    from tokenizers import Tokenizer
+
+    found = Tokenizer.from_file(str(tokenizer))
+    found.enable_padding(length=length)
+    found.enable_truncation(length)
+    found.save(str(tokenizer))
 
 
 @pytest.fixture(scope="session")

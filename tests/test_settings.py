@@ -40,6 +40,16 @@ def test_numbers_may_be_written_as_people_write_them(tmp_path: Path) -> None:
     assert parse_settings(yaml.safe_load(to_yaml(settings))) == settings
 
 
+def test_no_and_off_are_words_and_need_no_quotes(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    lines = yaml.safe_dump({k: v for k, v in MINIMAL.items() if k != "data"})
+    path.write_text(f"{lines}data: {{messages: [m.csv], public: no}}\ntraining: {{cache: off}}\n")
+    settings = load_settings(path)
+    assert (settings.data.public, settings.training.cache) == ("no", "off")
+    assert parse_settings(yaml.safe_load(to_yaml(settings))) == settings
+    assert load_settings(path, ["data.public=yes"]).data.public == "yes"
+
+
 def test_batches_must_hold_a_message_and_ranges_must_be_ranges() -> None:
     values = {
         **MINIMAL,

@@ -1,8 +1,7 @@
 """The fast student: one table look-up per token and token pair instead of a network.
 
 A linear model over the counts of token n-grams, each weighted by how rare it is and the whole
-scaled to length one, trained on the transformer's own scores (distillation; Hinton, Vinyals and
-Dean, 2015). Pairs are hashed into a fixed table (Weinberger et al., 2009), so an
+scaled to length one. Pairs are hashed into a fixed table (Weinberger et al., 2009), so an
 answer is a gather, a sum and a division; it needs numpy and nothing else.
 """
 

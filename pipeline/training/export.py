@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedModel
 
 from pipeline import __version__
@@ -19,6 +20,7 @@ from pipeline.inference.folder import (
     CONTRACT,
     FORMAT,
     ONNX,
+    TOKENIZER,
     CleaningFacts,
     Contract,
     TaskFacts,
@@ -69,9 +71,7 @@ def write_folder(
         PipelineError: the ONNX graph does not give torch's answers.
     """
     model.save_pretrained(folder)
-    tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
-    tokenizer.model_max_length = settings.training.max_length
-    tokenizer.save_pretrained(folder)
+    _write_tokenizer(folder, base, settings.training.max_length)
     contract = Contract(
         format=FORMAT,
         version=__version__,
@@ -83,6 +83,21 @@ def write_folder(
     )
     (folder / CONTRACT).write_text(contract.to_json(), encoding="utf-8")
     export_onnx(model, folder)
+
+
+def _write_tokenizer(folder: Path, base: Path, max_length: int) -> None:
+    """The base's tokenizer, reading what this model reads.
+
+    A base's file may pad and cut at a length of its own, which whoever opens it without
+    transformers would get.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
+    tokenizer.model_max_length = max_length
+    tokenizer.save_pretrained(folder)
+    plain = Tokenizer.from_file(str(folder / TOKENIZER))
+    plain.no_padding()
+    plain.enable_truncation(max_length)
+    plain.save(str(folder / TOKENIZER))
 
 
 class _Logits(torch.nn.Module):

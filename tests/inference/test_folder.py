@@ -44,7 +44,6 @@ def by_onnxruntime(folder: Path) -> np.ndarray:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.enable_truncation(json.loads((folder / "outreach.json").read_text())["max_length"])
     session = onnxruntime.InferenceSession(folder / "onnx" / "model.onnx")
     rows = []
     for text in TEXTS:
