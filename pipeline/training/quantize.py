@@ -1,7 +1,7 @@
 """The 8-bit graph: weights per channel, activations by what each batch holds.
 
 A few channels behind a layer norm are far larger than the others and would leave those few of the
-256 steps. So where a linear layer widens (attention's three projections, the first of the
+256 steps. So where a linear layer reads a layer norm (attention's projections, the first of the
 feed-forward part), its input is divided and its weights multiplied, channel by channel, until both
 are about equally large (SmoothQuant; Xiao et al., ICML 2023): the product stays the same. Where
 that is not enough, the layers that narrow again stay in 32 bits: activation functions have the
@@ -43,18 +43,8 @@ def quantize(folder: Path, ids: Sequence[Sequence[int]], rung: int = 0) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     model = onnx.load(str(folder / ONNX))
-    weights = {tensor.name: tensor for tensor in model.graph.initializer}
-    uses = Counter(name for node in model.graph.node for name in node.input)
-    layers = [
-        (node, *weights[node.input[1]].dims)
-        for node in model.graph.node
-        if node.op_type in ("MatMul", "Attention") and node.input[1] in weights
-    ]
-    widening = [
-        node for node, rows, columns in layers if rows < columns and uses[node.input[1]] == 1
-    ]
-    narrowing = [node.name for node, rows, columns in layers if rows >= 2 * columns]
-    _smooth(model, widening, weights, _largest(model, widening, ids))
+    narrowing = [node.name for node, rows, columns in _layers(model) if rows >= 2 * columns]
+    smooth(model, ids)
     with tempfile.TemporaryDirectory() as work:
         smoothed = Path(work) / "smoothed.onnx"
         onnx.save(model, str(smoothed))
@@ -67,6 +57,39 @@ def quantize(folder: Path, ids: Sequence[Sequence[int]], rung: int = 0) -> None:
             nodes_to_exclude=narrowing if rung else [],
             extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
         )
+
+
+def smooth(model: Any, ids: Sequence[Sequence[int]]) -> None:
+    """Even out what linear layers read, in place; the graph's answers stay the same.
+
+    Args:
+        model: an ONNX graph.
+        ids: encoded training texts, from which the usual size of each channel is read.
+    """
+    uses = Counter(name for node in model.graph.node for name in node.input)
+    norms = {
+        name
+        for node in model.graph.node
+        if "LayerNormalization" in node.op_type
+        for name in node.output
+    }
+    layers = [
+        node
+        for node, rows, columns in _layers(model)
+        if (rows < columns or node.input[0] in norms) and uses[node.input[1]] == 1
+    ]
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    _scale(model, layers, weights, _largest(model, layers, ids))
+
+
+def _layers(model: Any) -> list[tuple[Any, int, int]]:
+    """The linear layers of a graph, with the rows and columns of their weights."""
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    return [
+        (node, *weights[node.input[1]].dims)
+        for node in model.graph.node
+        if node.op_type in ("MatMul", "Attention") and node.input[1] in weights
+    ]
 
 
 def _largest(model: Any, layers: Sequence[Any], ids: Sequence[Sequence[int]]) -> dict[str, Array]:
@@ -92,12 +115,14 @@ def _largest(model: Any, layers: Sequence[Any], ids: Sequence[Sequence[int]]) ->
         feed = {"input_ids": padded, "attention_mask": mask}
         found = session.run(names, {k: v for k, v in feed.items() if k in inputs})
         for name, values in zip(names, found, strict=True):
-            seen = np.abs(values[mask.astype(bool)]).max(axis=0)
+            # The last layer may hold the first token alone (pipeline.inference.first_token).
+            real = mask[:, : values.shape[1]].astype(bool)
+            seen = np.abs(values[real]).max(axis=0)
             largest[name] = np.maximum(largest.get(name, 0.0), seen)
     return largest
 
 
-def _smooth(
+def _scale(
     model: Any, layers: Sequence[Any], weights: dict[str, Any], largest: dict[str, Array]
 ) -> None:
     """Put a channel-wise factor before each layer, and its inverse into the layer's weights."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +45,8 @@ class TfidfReference:
         features = vectorizer.fit_transform(texts)
         hits = targets >= 0.5 if multi_label else targets == targets.max(axis=1, keepdims=True)
         fitted = [_fit(features, hits[:, j]) for j in range(hits.shape[1])]  # one against the rest
-        coefficients = np.vstack([model.coef_ for model in fitted])
-        intercepts = np.concatenate([model.intercept_ for model in fitted])
+        coefficients = np.vstack([weights for weights, _ in fitted])
+        intercepts = np.array([intercept for _, intercept in fitted])
         return cls(vectorizer, coefficients, intercepts, multi_label)
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
@@ -79,5 +80,17 @@ class TfidfReference:
         return cls(vectorizer, arrays["coefficients"], arrays["intercepts"], content["multi_label"])
 
 
-def _fit(features: object, target: NDArray[np.bool_]) -> LogisticRegression:
-    return LogisticRegression(C=10, class_weight="balanced", max_iter=1000).fit(features, target)
+def log_odds(answers: NDArray[Any]) -> float:
+    """The log odds of a yes, whatever the text says; answers, from 0 to 1, have shape (n,).
+
+    One yes and one no more than there are (Laplace) keep it finite where all answers are alike.
+    """
+    return float(np.log((answers.sum() + 1) / ((1 - answers).sum() + 1)))
+
+
+def _fit(features: Any, hits: NDArray[np.bool_]) -> tuple[NDArray[np.float64], float]:
+    """One label's weights and intercept; where all texts have it or none has, no word counts."""
+    if hits.all() or not hits.any():
+        return np.zeros(features.shape[1]), log_odds(hits.astype(np.float64))
+    model = LogisticRegression(C=10, class_weight="balanced", max_iter=1000).fit(features, hits)
+    return model.coef_[0], float(model.intercept_[0])

@@ -39,7 +39,7 @@ def train(settings: Settings, *, force: bool = False, progress: Progress = SILEN
     together; the first one writes the folder.
 
     Raises:
-        InputError: messages have not been labelled, or the base is not usable.
+        InputError: messages have not been labelled, or the base or the device is not usable.
         DataError: there is nothing to learn from them, or training does not converge to numbers.
         ResourceError: the disk is full, or memory ran out.
     """
@@ -110,9 +110,11 @@ def _train(settings: Settings, folder: Path, progress: Progress) -> dict[str, An
     from pipeline.training.export import write_folder
     from pipeline.training.finetune import finetune
     from pipeline.training.measure import calibrated
+    from pipeline.training.precision import check_device
     from pipeline.training.resources import check_disk
 
     started = time.perf_counter()
+    check_device(settings.training)
     base = resolve_base(settings.training)
     check_length(base, settings.training.max_length)
     check_disk(folder, base / WEIGHTS)
@@ -163,6 +165,16 @@ def split_messages(settings: Settings, name: str) -> Messages:
     return lambda: iter_records(settings.label_dir / f"{name}.parquet", LabelledMessage)
 
 
+def evenly(messages: Messages, most: int) -> list[LabelledMessage]:
+    """At most so many of the messages, at even distances: a sorted file begins with one label.
+
+    They are streamed twice; only those that are taken stand in memory.
+    """
+    count = sum(1 for _ in messages())
+    # `place * most` passes a multiple of `count` exactly `most` times.
+    return [m for place, m in enumerate(messages()) if place * most % count < most]
+
+
 def to_learn_from(settings: Settings, messages: Messages) -> Iterator[LabelledMessage]:
     """What is learned from: the messages, balanced by origin, taught and varied as settings say."""
     from pipeline.training.augment import augmented, read_evidence
@@ -182,6 +194,7 @@ def to_learn_from(settings: Settings, messages: Messages) -> Iterator[LabelledMe
         evidence,
         training.augment,
         settings.seed,
+        settings.task.multi_label,
     )
 
 
@@ -220,11 +233,9 @@ def _quick(
     settings: Settings, folder: Path, train: Messages, validation: Messages, progress: Progress
 ) -> dict[str, Any]:
     """The 8-bit graph and the student beside the model that was just written."""
-    from itertools import islice
-
     from pipeline.training.compress import write_int8, write_student
 
-    learned = list(islice(train(), STUDENT_MESSAGES))
+    learned = evenly(train, STUDENT_MESSAGES)
     held_out, counts = list(validation()), _held_out_weights(settings, validation)
     return {
         **write_int8(folder, learned, held_out, counts, progress),
@@ -234,14 +245,12 @@ def _quick(
 
 def _reference(settings: Settings, messages: Messages) -> TfidfReference:
     """Learns from the messages as they are: what helps the network could only hold it back."""
-    from itertools import islice
-
     import numpy as np
 
     from pipeline.records import render
     from pipeline.training.reference import TfidfReference
 
-    some = list(islice(messages(), REFERENCE_MESSAGES))
+    some = evenly(messages, REFERENCE_MESSAGES)
     texts = [render(message.subject, message.text) for message in some]
     targets = np.array([message.targets for message in some])
     return TfidfReference.fit(texts, targets, settings.task.multi_label)

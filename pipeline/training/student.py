@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
@@ -13,6 +13,7 @@ from pipeline.inference.classifier import Floats, certainty, decide, probabiliti
 from pipeline.inference.student import Student, buckets_for, ngrams
 from pipeline.training.calibrate import Array, fit
 from pipeline.training.measure import primary_macro_f1
+from pipeline.training.reference import log_odds
 
 LOSS_ALLOWED = 0.01
 """Points of macro-F1 (of one) that `balanced` may lose against `best` on validation."""
@@ -66,17 +67,18 @@ def fit_student(
     Returns:
         The student, and the curve from asking the transformer nothing to asking it everything.
     """
-    table = _table(ids, scores)
-    unscaled = Student(table, np.ones(len(labels)), np.zeros(len(labels)))
+    table, intercepts = _learned(ids, scores)
+    unscaled = Student(table, np.ones(len(labels)), intercepts)
     calibration = fit(
         unscaled.logits(held_out.ids), held_out.targets, multi_label, held_out.weights
     )
-    student = Student(table, calibration.scale, calibration.shift)
+    student = Student(table, calibration.scale, calibration(intercepts))
     curve = _curve(student.logits(held_out.ids), held_out, labels, thresholds, multi_label)
-    return Student(table, calibration.scale, calibration.shift, _sure_from(curve)), curve
+    return replace(student, sure_from=_sure_from(curve)), curve
 
 
-def _table(ids: Sequence[Sequence[int]], scores: Floats) -> np.ndarray:
+def _learned(ids: Sequence[Sequence[int]], scores: Floats) -> tuple[np.ndarray, Array]:
+    """The student's table, and the intercept of each label, shape (labels,)."""
     labels = scores.shape[1]
     size = buckets_for(labels)
     places, starts = ngrams(ids, size)
@@ -89,19 +91,20 @@ def _table(ids: Sequence[Sequence[int]], scores: Floats) -> np.ndarray:
     lengths = np.sqrt(np.bincount(owner, weights**2, minlength=len(ids)))
     values = weights / np.maximum(lengths[owner], 1e-6)
     features = csr_matrix((values, (owner, places)), shape=(len(ids), size))
-    learned = [_weights(features, scores[:, column]) for column in range(labels)]
-    columns = [coefficients * rarity for coefficients in learned]
-    return np.stack([*columns, rarity**2], axis=1).astype(np.float32)
+    learned = [_linear(features, scores[:, column]) for column in range(labels)]
+    columns = [coefficients * rarity for coefficients, _ in learned]
+    table = np.stack([*columns, rarity**2], axis=1).astype(np.float32)
+    return table, np.array([intercept for _, intercept in learned])
 
 
-def _weights(features: csr_matrix, score: Array) -> Array:
-    """The linear model of one label; every text counts as a yes and a no, by its score."""
+def _linear(features: csr_matrix, score: Array) -> tuple[Array, float]:
+    """One label's weights and intercept; every text counts as a yes and a no, by its score."""
     if not 0 < score.sum() < len(score):
-        return np.zeros(features.shape[1])
+        return np.zeros(features.shape[1]), log_odds(score)
     model = LogisticRegression(C=_REGULARISATION, max_iter=300)
     answers = np.repeat([1, 0], features.shape[0])
     model.fit(vstack([features, features]), answers, np.concatenate([score, 1 - score]))
-    return np.asarray(model.coef_[0], dtype=np.float64)
+    return np.asarray(model.coef_[0], dtype=np.float64), float(model.intercept_[0])
 
 
 def _curve(

@@ -5,17 +5,19 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 import pipeline
 from pipeline.inference.backends import has_int8
-from pipeline.inference.folder import ONNX_INT8, STUDENT
+from pipeline.inference.classifier import probabilities
+from pipeline.inference.folder import ONNX, ONNX_INT8, STUDENT
 from pipeline.progress import Silent
 from pipeline.records import LabelledMessage, render
 from pipeline.settings import Settings
 from pipeline.store import read_manifest, read_records
 from pipeline.training import compress
-from pipeline.training.quantize import quantize
+from pipeline.training.quantize import quantize, smooth
 from pipeline.training.student import HeldOut, fit_student
 
 needs_int8 = pytest.mark.skipif(
@@ -90,6 +92,29 @@ def test_a_cpu_that_cannot_measure_writes_nothing(
     assert "this CPU cannot run it" in notes.lines[0]
 
 
+def test_smoothing_changes_the_weights_and_no_answer(folder: Path, texts: list[str]) -> None:
+    exact = pipeline.load(folder, backend="onnx")
+    before = exact.predict_proba(texts)
+    graph = onnx.load(str(folder / ONNX))
+    layers = len(graph.graph.node)
+    smooth(graph, exact.encode(texts))
+    # In each of two layers: attention's projections and the first of the feed-forward part. The
+    # last layer's keys and values stand apart, since its queries come from one token.
+    assert len(graph.graph.node) - layers == 2 + 3
+    onnx.save(graph, str(folder / ONNX))
+    after = pipeline.load(folder, backend="onnx").predict_proba(texts)
+    assert np.abs(after - before).max() < 1e-5
+
+
+def test_the_eight_bit_graph_is_written_where_it_cannot_be_run_too(
+    folder: Path, texts: list[str]
+) -> None:
+    (folder / ONNX_INT8).unlink(missing_ok=True)
+    quantize(folder, pipeline.load(folder, backend="onnx").encode(texts))
+    onnx.checker.check_model(onnx.load(str(folder / ONNX_INT8)))
+    assert (folder / ONNX_INT8).stat().st_size < 0.8 * (folder / ONNX).stat().st_size
+
+
 @needs_int8
 @pytest.mark.parametrize("rung", [0, 1])
 def test_the_smoothed_graph_still_says_nearly_the_same(
@@ -121,3 +146,34 @@ def test_the_curve_ends_at_the_transformer(multi_label: bool) -> None:
     assert curve[-1].macro_f1 == pytest.approx(1.0)
     chosen = next(p for p in curve if p.sure_from == student.sure_from)
     assert chosen.macro_f1 >= curve[-1].macro_f1 - 0.01
+
+
+def invented_ids(count: int = 300, seed: int = 0) -> list[list[int]]:
+    """Texts of the same six words in any order, which say nothing of a label."""
+    rng = np.random.default_rng(seed)
+    return [[1, *(rng.permutation(6) + 3).tolist(), 2] for _ in range(count)]
+
+
+def single_label_scores(targets: np.ndarray) -> np.ndarray:
+    """What a student says of new texts, having learned from others with these targets."""
+    count, width = targets.shape
+    labels, texts = [f"label {i}" for i in range(width)], invented_ids(count)
+    primary = [labels[i] for i in targets.argmax(axis=1)]
+    held_out = HeldOut(texts, targets, primary, np.ones(count), 4 * targets)
+    halves = np.full(width, 0.5)
+    student, _ = fit_student(
+        invented_ids(count, seed=1), targets, held_out, labels, halves, multi_label=False
+    )
+    return probabilities(student.logits(texts), multi_label=False)
+
+
+def test_where_words_say_little_the_student_answers_with_the_common_label() -> None:
+    one_in_ten = (np.arange(300) % 10 == 0).astype(int)
+    scores = single_label_scores(np.eye(2)[one_in_ten])
+    assert (scores.argmax(axis=1) == 0).all()
+    assert scores[:, 0].mean() == pytest.approx(0.9, abs=0.05)
+
+
+def test_the_student_does_not_answer_with_a_label_it_never_saw() -> None:
+    scores = single_label_scores(np.eye(4)[np.arange(300) % 3])
+    assert (scores[:, 3] < 0.1).all()

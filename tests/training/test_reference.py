@@ -26,3 +26,11 @@ def test_it_learns_and_comes_back_as_it_was(tmp_path: Path, multi_label: bool) -
 def test_single_label_scores_add_up_to_one() -> None:
     scores = TfidfReference.fit(TEXTS, TARGETS, multi_label=False).predict_proba(TEXTS)
     assert np.allclose(scores.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("multi_label", [True, False])
+def test_a_label_that_all_texts_have_or_none_has_is_answered_so(multi_label: bool) -> None:
+    targets = np.tile([1.0, 0.0], (len(TEXTS), 1))
+    scores = TfidfReference.fit(TEXTS, targets, multi_label).predict_proba(["hiring now?", "???"])
+    assert (scores[:, 0] > 0.9).all()
+    assert (scores[:, 1] < 0.1).all()

@@ -16,9 +16,10 @@ from safetensors.numpy import load_file
 from pipeline.errors import InputError
 from pipeline.ingestion.stage import ingest
 from pipeline.labeling.stage import label
+from pipeline.records import LabelledMessage
 from pipeline.settings import Settings
 from pipeline.store import read_manifest
-from pipeline.training.stage import train
+from pipeline.training.stage import evenly, train
 
 MakeSettings = Callable[..., Settings]
 
@@ -129,3 +130,31 @@ def test_a_label_that_only_some_messages_lack_trains_in_single_label_mode(
 def test_training_needs_labels_first(make_settings: MakeSettings, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="outreach label resolve"):
         train(make_settings(tmp_path))
+
+
+def test_a_device_that_is_not_there_is_refused_before_anything_is_written(
+    make_settings: MakeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    settings = prepared(make_settings(tmp_path, training={"device": "cuda"}))
+    with pytest.raises(InputError, match=r"training\.device is cuda"):
+        train(settings)
+    assert not list(settings.model_dir.with_name("tiny.partial").rglob("work"))
+
+
+@pytest.mark.parametrize("most", [1, 7, 50, 99])
+def test_messages_are_taken_evenly_from_a_sorted_file(most: int) -> None:
+    messages = [LabelledMessage(str(number), "Hello.") for number in range(100)]
+    places = [int(message.id) for message in evenly(lambda: iter(messages), most)]
+    assert len(places) == most
+    assert all(abs(place - number * 100 / most) <= 1 for number, place in enumerate(places)), (
+        "from the start to the end of the file"
+    )
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_few_messages_are_all_taken(count: int) -> None:
+    messages = [LabelledMessage(str(number), "Hello.") for number in range(count)]
+    assert evenly(lambda: iter(messages), 5) == messages
