@@ -24,7 +24,8 @@ class KeepBest(TrainerCallback):
     """Keeps the best weights on disk and stops when they have not changed for a while.
 
     The Trainer's own `load_best_model_at_end` ties checkpoints to evaluations; checkpoints here
-    come more often, so that an interruption loses little.
+    come more often, so that an interruption loses little. That of an epoch's end is written when
+    the epoch has been measured: whoever goes on from it does not measure it again.
     """
 
     def __init__(
@@ -40,6 +41,19 @@ class KeepBest(TrainerCallback):
         self._progress, self._watch = progress, watch
         self._mark = folder / "score.json"
 
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Leave the checkpoint of an epoch's last step to its end."""
+        if state.global_step % (state.max_steps // int(state.num_train_epochs)) == 0:
+            control.should_save = False
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Write a checkpoint; the Trainer evaluates first."""
+        control.should_save = True
+
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
@@ -54,12 +68,20 @@ class KeepBest(TrainerCallback):
         words = f"epoch {epoch}: validation macro-F1 {f1:.3f}, loss {loss:.3f}"
         self._progress.note(words + (" (best)" if better else ""))
         if better and state.is_world_process_zero:
-            self._save(kwargs["model"], self._folder)
+            self._replace(kwargs["model"])
             write_json(self._mark, {"score": score, "epoch": epoch})
         elif not better and epoch - best["epoch"] >= self._patience:
             control.should_training_stop = True
         if self._watch is not None:
             self._watch(epoch, f1)
+
+    def _replace(self, model: Any) -> None:
+        """Put the model's files in place of the best so far, none of them half written."""
+        fresh = self._folder.with_suffix(".new")
+        self._save(model, fresh)
+        self._folder.mkdir(exist_ok=True)
+        for file in fresh.iterdir():
+            file.replace(self._folder / file.name)
 
 
 class KeepAverage(TrainerCallback):

@@ -203,12 +203,11 @@ class _Tuner(Trainer):
         return loader(self.rows, _batches(self.rows.examples, self._settings))
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Loader:
+        # Every process measures all of it: the Trainer can only gather batches of one size.
         batches = Buckets(
             self._held_out.examples.ids.lengths,
             size=self.args.per_device_eval_batch_size,
             tokens=max(_EVALUATION_TOKENS, self._settings.training.max_length),
-            rank=processes.number(),
-            ranks=processes.count(),
         )
         return loader(self._held_out, batches)
 

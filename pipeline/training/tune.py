@@ -12,6 +12,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -27,10 +28,11 @@ from pipeline.labeling.stage import split_item
 from pipeline.progress import SILENT, Progress
 from pipeline.records import LabelledMessage
 from pipeline.settings import Range, Settings, parse_settings, to_yaml
-from pipeline.store import atomic_path, sha256_file
+from pipeline.store import atomic_path, files_in, sha256_file
 from pipeline.training.base import resolve_base
 from pipeline.training.checks import check_examples, check_length
 from pipeline.training.finetune import finetune
+from pipeline.training.precision import check_device
 from pipeline.training.quiet import quiet_libraries
 from pipeline.training.resources import check_disk, explained
 from pipeline.training.stage import Messages, encoded, split_messages
@@ -64,15 +66,16 @@ def tune(settings: Settings, *, progress: Progress = SILENT) -> Search:
     """Search for better settings until the time of `settings.tune` is used up.
 
     Called again, it goes on with the same study as long as data, base, task and space are the same;
-    time that earlier calls used counts. A trial that was killed is tried again.
+    time that earlier calls used counts. A trial that was killed is tried again, from its start.
 
     Raises:
-        InputError: messages have not been labelled, or the base is not usable.
+        InputError: messages have not been labelled, or the base or the device is not usable.
         DataError: no trial could be finished.
     """
     folder = settings.data.processed / settings.name / "tune"
     folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder / "work", ignore_errors=True)
+    check_device(settings.training)
     base = resolve_base(settings.training)
     folds = _folds(settings)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -102,7 +105,6 @@ def _go_on(study: optuna.Study, objective: _Objective) -> None:
             catch=(PipelineError,),
         )
     finally:
-        shutil.rmtree(objective.folder / "work", ignore_errors=True)
         _write(study, objective.settings, objective.folder)
 
 
@@ -128,9 +130,8 @@ class _Objective:
         settings = applied(self.settings, chosen)
         scores = []
         for number, (learn, measure) in enumerate(self._folds):
-            work = self.folder / "work" / str(number)
-            scores.append(self._score(settings, learn, measure, work, trial))
-            shutil.rmtree(work)
+            with _emptied(self.folder / "work") as work:
+                scores.append(self._score(settings, learn, measure, work, trial))
             if len(self._folds) > 1:
                 trial.report(sum(scores) / len(scores), number)
                 if trial.should_prune() and number + 1 < len(self._folds):
@@ -162,6 +163,21 @@ class _Objective:
         with explained(self.folder):
             finetune(self._base, train, held_out, settings, work, bars, watch)
         return max(seen)
+
+
+@contextmanager
+def _emptied(folder: Path) -> Iterator[Path]:
+    """The folder without what another trial left, which training would go on from.
+
+    Removed afterwards, whatever happened. What cannot be removed ends the search only before
+    training: afterwards it would hide how the trial ended.
+    """
+    if folder.exists():
+        shutil.rmtree(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Bars:
@@ -236,15 +252,15 @@ def _present(settings: Settings) -> dict[str, Any]:
 
 
 def _fingerprint(settings: Settings, base: Path) -> str:
-    """What makes two searches the same: all but how long they go on."""
+    """What makes two searches the same: all but how long they go on, what files hold included."""
+    splits = [settings.label_dir / f"{name}.parquet" for name in ("train", "validation")]
+    data = files_in([*splits, *settings.data.evidence, *settings.data.teacher])
     content = {
         "settings": json.loads(
             settings.model_dump_json(exclude={"tune": {"minutes", "trials"}, "evaluation": True})
         ),
         "base": sha256_file(base / WEIGHTS),
-        "data": [
-            sha256_file(settings.label_dir / f"{name}.parquet") for name in ("train", "validation")
-        ],
+        "data": [sha256_file(path) for path in data],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 

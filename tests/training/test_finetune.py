@@ -154,6 +154,26 @@ def test_a_probed_head_knows_single_labels_that_the_draw_lacks(
     assert not model.classifier.weight[2].any()
 
 
+def test_a_probed_head_knows_labels_that_all_or_none_of_the_draw_have(
+    tiny_base: Path, split: Split, options: Options
+) -> None:
+    model = load_for_training(tiny_base, options())
+    targets = np.stack([np.arange(96) % 2, np.zeros(96), np.ones(96)], axis=1)
+    several = Examples(split[0].ids, targets.astype(np.float32))
+    start_head(model, Rows(several), 96, multi_label=True, seed=1)
+    assert torch.isfinite(model.classifier.weight).all()
+    assert [bool(row.any()) for row in model.classifier.weight] == [True, False, False]
+
+
+def test_a_probed_head_starts_at_zero_where_the_draw_has_one_label_only(
+    tiny_base: Path, split: Split, options: Options
+) -> None:
+    model = load_for_training(tiny_base, options())
+    one = Examples(split[0].ids, np.eye(3, dtype=np.float32)[np.ones(96, np.int64)])
+    start_head(model, Rows(one), 96, multi_label=False, seed=1)
+    assert not model.classifier.weight.any()
+
+
 def test_the_average_moves_slowly_and_comes_back_from_a_checkpoint(tmp_path: Path) -> None:
     layer = torch.nn.Linear(1, 1)
     start = layer.weight.item()
@@ -196,6 +216,27 @@ def test_interrupted_training_reaches_the_weights_of_an_unbroken_run(
     checkpoints = tmp_path / "broken" / "checkpoints"
     last = max(checkpoints.iterdir(), key=lambda p: int(p.name.rpartition("-")[2]))
     (last / "trainer_state.json").write_text("{")  # killed while it was written
+    assert alike(unbroken, weights(lively_base, split, settings, tmp_path / "broken"))
+
+
+def test_an_epoch_that_was_not_measured_to_its_end_is_measured_again(
+    lively_base: Path,
+    split: Split,
+    options: Options,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = options(epochs=1)
+    unbroken = weights(lively_base, split, settings, tmp_path / "unbroken")
+
+    def killed(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module.Trainer, "evaluate", killed)
+    with quiet_libraries(), pytest.raises(KeyboardInterrupt):
+        finetune(lively_base, *split, settings, tmp_path / "broken", SILENT)
+    monkeypatch.undo()
+    assert not (tmp_path / "broken" / "best").exists()
     assert alike(unbroken, weights(lively_base, split, settings, tmp_path / "broken"))
 
 
@@ -292,3 +333,13 @@ def test_thin_data_gets_a_word_of_warning(split: Split, options: Options) -> Non
     check_examples(split[0], silent, options().task, Notes(notes))
     assert "figures say little" in notes[0]
     assert "'job_lead'" in notes[1]
+
+
+def test_a_single_label_task_is_not_told_of_thresholds_it_has_not(
+    split: Split, options: Options
+) -> None:
+    notes: list[str] = []
+    one_label = options().task.model_copy(update={"multi_label": False})
+    silent = Examples(split[1].ids, split[1].targets * np.float32([1, 1, 0]))
+    check_examples(split[0], silent, one_label, Notes(notes))
+    assert not any("threshold" in note for note in notes)

@@ -12,6 +12,7 @@ from pipeline.ingestion.stage import ingest
 from pipeline.labeling.stage import label
 from pipeline.settings import Settings
 from pipeline.store import read_manifest
+from tests.conftest import invented_messages, write_jsonl
 
 
 @pytest.mark.slow
@@ -21,7 +22,13 @@ def test_two_processes_train_one_model(
 ) -> None:
     settings = make_settings(
         tmp_path,
-        training={"frozen_layers": 1, "epochs": 12, "batch_size": 4, "learning_rate": 4e-3},
+        training={"frozen_layers": 1, "epochs": 3, "batch_size": 4, "learning_rate": 4e-3},
+    )
+    rows = invented_messages(1600)  # so many that validation takes more than one batch
+    write_jsonl(tmp_path / "messages.jsonl", rows)
+    write_jsonl(
+        tmp_path / "annotations.jsonl",
+        [{"message": r["id"], "annotator": "a", "asks": r["asks"]} for r in rows],
     )
     ingest(settings)
     label(settings)

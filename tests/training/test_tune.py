@@ -4,6 +4,7 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
+import optuna
 import pytest
 
 from pipeline.errors import DataError, SettingsError
@@ -11,6 +12,7 @@ from pipeline.labeling.split import SPLITS
 from pipeline.settings import Range, Settings, Tune, load_settings
 from pipeline.store import read_manifest
 from pipeline.training import tune as module
+from pipeline.training.stage import encoded
 from pipeline.training.tune import applied, tune
 from tests.training.test_stage import Notes
 
@@ -86,6 +88,65 @@ def test_a_trial_that_was_killed_is_tried_again(
     states = [trial.state for trial in found.trials]
     assert states == ["complete", "failed"]
     assert found.trials[0].settings == as_they_are(search())
+
+
+@pytest.mark.parametrize(
+    ("end", "state"),
+    [(optuna.TrialPruned(), "pruned"), (DataError("the loss is nan"), "failed")],
+    ids=["pruned", "failed"],
+)
+def test_the_trial_after_one_that_ended_early_starts_at_step_0(
+    search: Search, monkeypatch: pytest.MonkeyPatch, end: Exception, state: str
+) -> None:
+    found_there: list[list[Path]] = []
+    epochs: list[int] = []
+    real = module.finetune
+
+    def looks_around(settings, base, work, learn, measure):  # type: ignore[no-untyped-def]
+        found_there.append(list(work.rglob("*")))
+        return encoded(settings, base, work, learn, measure)
+
+    def first_ends_early(base, train, held_out, settings, work, progress, watch):  # type: ignore[no-untyped-def]
+        def watched(epoch: int, score: float) -> None:
+            epochs.append(epoch)
+            watch(epoch, score)
+            if epochs == [1, 2]:
+                assert list(work.glob("checkpoints/checkpoint-*")), "nothing to go on from"
+                raise end
+
+        return real(base, train, held_out, settings, work, progress, watched)
+
+    monkeypatch.setattr(module, "encoded", looks_around)
+    monkeypatch.setattr(module, "finetune", first_ends_early)
+    found = tune(search())
+    assert [trial.state for trial in found.trials] == ["complete", state]
+    assert found_there == [[], []]
+    assert epochs == [1, 2, 1, 2]
+    assert not (found.folder / "work").exists()
+
+
+@pytest.mark.parametrize("name", ["evidence", "teacher"])
+def test_a_file_that_holds_something_else_starts_a_study_of_its_own(
+    search: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    tried = []
+
+    def scored(base, train, held_out, settings, work, progress, watch):  # type: ignore[no-untyped-def]
+        tried.append(settings)
+        watch(1, 0.5)
+
+    monkeypatch.setattr(module, "finetune", scored)
+    file = tmp_path / f"{name}.jsonl"
+    file.write_text("")
+    settings = search(trials=1)
+    data = settings.data.model_copy(update={name: (file,)})
+    settings = settings.model_copy(update={"data": data})
+    tune(settings)
+    tune(settings)
+    assert len(tried) == 1
+    file.write_text("\n")
+    tune(settings)
+    assert len(tried) == 2
 
 
 def test_folds_are_scored_one_after_the_other(
