@@ -40,6 +40,8 @@ _SHORTEST_REST = 8
 """Words that must be left of a message when its asks are cut out."""
 _CUT_TARGET = 0.1
 """What is left of a target when its passage is gone: the rest may still hint at it."""
+_WITH_SILENCE = ("carried_over", "cut_out", "silent_crops")
+"""The variations that begin or end with a message that asks for nothing."""
 _LONGEST_CROP = 3
 """Sentences of a crop, at most."""
 GREETING = re.compile(
@@ -80,15 +82,22 @@ def augmented(
     evidence: Evidence,
     settings: Augment,
     seed: int,
+    multi_label: bool,
 ) -> Iterator[LabelledMessage]:
     """The training messages, some of them varied, each followed by what is newly made of it.
+
+    In a single-label task `carried_over`, `cut_out` and `silent_crops` do nothing: every message
+    has a label there, so no mail can take up an ask, and none is right once the ask is gone.
 
     Args:
         messages: gives the training split anew with every call; it is called twice.
         evidence: what `read_evidence` found; messages without any are neither cut nor carried over.
         settings: how much of each variation.
         seed: decides which messages are varied, and how.
+        multi_label: whether a message may ask for nothing.
     """
+    if not multi_label:
+        settings = settings.model_copy(update=dict.fromkeys(_WITH_SILENCE, 0.0))
     rng = random.Random(seed)  # noqa: S311 - a draw, not a secret
     hosts = _hosts(messages(), rng) if settings.carried_over else {}
     for message in messages():

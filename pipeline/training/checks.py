@@ -40,7 +40,7 @@ def check_examples(train: Examples, validation: Examples, task: Task, progress: 
             "training.max_length lets the model see; there is nothing to tell apart."
         )
     _check_labels(train, task)
-    _say_what_is_thin(train, validation, task.labels, progress)
+    _say_what_is_thin(train, validation, task, progress)
 
 
 def _check_labels(train: Examples, task: Task) -> None:
@@ -58,15 +58,17 @@ def _check_labels(train: Examples, task: Task) -> None:
 
 
 def _say_what_is_thin(
-    train: Examples, validation: Examples, labels: Sequence[str], progress: Progress
+    train: Examples, validation: Examples, task: Task, progress: Progress
 ) -> None:
     if len(train) < FEW:
         progress.note(
             f"Only {len(train)} training and {len(validation)} validation messages: the model will "
             "run, but its figures say little."
         )
+    if not task.multi_label:  # one temperature for all labels, and no thresholds
+        return
     held_out = (validation.targets >= 0.5).sum(axis=0)
-    lacking = [label for label, n in zip(labels, held_out, strict=True) if not n]
+    lacking = [label for label, n in zip(task.labels, held_out, strict=True) if not n]
     if lacking:
         progress.note(
             f"No validation message has {_listed(lacking)}: its scores cannot be calibrated and "

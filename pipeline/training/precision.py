@@ -10,6 +10,7 @@ from typing import Literal
 
 import torch
 
+from pipeline.errors import InputError
 from pipeline.settings import Training
 
 Half = Literal["", "bfloat16", "float16"]
@@ -31,10 +32,36 @@ def half(training: Training) -> Half:
 
 
 def on_cpu(training: Training) -> bool:
-    """Whether training runs on the CPU, because it is asked for or there is nothing better."""
+    """Whether training runs on the CPU, because it is asked for or there is nothing better.
+
+    Raises:
+        InputError: another device is asked for and not there.
+    """
+    check_device(training)
     if training.device != "auto":
         return training.device == "cpu"
-    return not torch.cuda.is_available() and not torch.backends.mps.is_available()
+    return _devices() == ["cpu"]
+
+
+def check_device(training: Training) -> None:
+    """See that there is the device to train on; without it, the CPU would take over in silence.
+
+    Raises:
+        InputError: it is not there.
+    """
+    there = _devices()
+    if training.device not in ("auto", *there):
+        raise InputError(
+            f"training.device is {training.device}, but torch finds only {' and '.join(there)} "
+            "here. Set training.device=auto to train on the best there is, or install a driver "
+            f"and a torch that go with {training.device}."
+        )
+
+
+def _devices() -> list[str]:
+    """What torch can train on here."""
+    others = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return [*(name for name, is_there in others.items() if is_there), "cpu"]
 
 
 def mixed(training: Training, device: torch.device) -> torch.autocast:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from transformers import PreTrainedModel
 
-from pipeline.errors import DataError
 from pipeline.training.batches import Buckets, Rows, collate
 from pipeline.training.export import output_layer
 
@@ -59,31 +58,43 @@ def features_of(
 
 
 def _several(features: NDArray[Any], targets: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """One regression a label; a target of 0.3 is a yes of weight 0.3 and a no of weight 0.7."""
+    """One regression a label; a target of 0.3 is a yes of weight 0.3 and a no of weight 0.7.
+
+    Labels that all messages of the draw have, or none has, start at zero.
+    """
     rows = np.vstack([features, features])
     answers = np.repeat([1, 0], len(features))
-    fitted = []
-    for target in targets.T:
-        weights = np.concatenate([target, 1 - target])
-        here = weights > 0
-        if len(set(answers[here])) < 2:
-            raise DataError("a label has the same target everywhere; there is nothing to learn.")
-        fitted.append(_regression().fit(rows[here], answers[here], weights[here]))
-    return np.vstack([f.coef_ for f in fitted]), np.concatenate([f.intercept_ for f in fitted])
+    weights, biases = _zeros(features, targets)
+    for label, target in enumerate(targets.T):
+        counts = np.concatenate([target, 1 - target])
+        here = counts > 0
+        if len(set(answers[here])) == 2:
+            fitted = _regression().fit(rows[here], answers[here], counts[here])
+            weights[label], biases[label] = fitted.coef_[0], fitted.intercept_[0]
+    return weights, biases
 
 
 def _one(features: NDArray[Any], targets: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """One regression over all labels; those that no message of the draw has start at zero."""
-    labels = targets.shape[1]
+    """One regression over all labels; those that no message of the draw has start at zero.
+
+    So do all of them where the draw has only one.
+    """
+    weights, biases = _zeros(features, targets)
     best = targets.argmax(axis=1)
+    if len(set(best)) < 2:
+        return weights, biases
     fitted = _regression().fit(features, best)
-    weights, biases = np.zeros((labels, features.shape[1])), np.zeros(labels)
     if len(fitted.classes_) == 2:  # scikit-learn keeps only the second of two
         second = fitted.classes_[1]
         weights[second], biases[second] = fitted.coef_[0], fitted.intercept_[0]
         return weights, biases
     weights[fitted.classes_], biases[fitted.classes_] = fitted.coef_, fitted.intercept_
     return weights, biases
+
+
+def _zeros(features: NDArray[Any], targets: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    labels = targets.shape[1]
+    return np.zeros((labels, features.shape[1])), np.zeros(labels)
 
 
 def _regression() -> LogisticRegression:

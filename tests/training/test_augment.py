@@ -29,8 +29,10 @@ SILENT = LabelledMessage(
 EVIDENCE = {"a": {"influence": "introduce me to Ada"}}
 
 
-def varied(*messages: LabelledMessage, seed: int = 1, **shares: float) -> list[LabelledMessage]:
-    return list(augmented(lambda: messages, EVIDENCE, Augment(**shares), seed))
+def varied(
+    *messages: LabelledMessage, seed: int = 1, multi_label: bool = True, **shares: float
+) -> list[LabelledMessage]:
+    return list(augmented(lambda: messages, EVIDENCE, Augment(**shares), seed, multi_label))
 
 
 def test_nothing_asked_for_nothing_changes() -> None:
@@ -71,6 +73,16 @@ def test_a_silent_crop_holds_no_ask() -> None:
     assert varied(SILENT, crops=1.0, silent_crops=1.0) == [SILENT]
 
 
+@pytest.mark.parametrize("variation", ["carried_over", "cut_out", "silent_crops"])
+def test_in_a_single_label_task_no_message_is_left_without_a_label(variation: str) -> None:
+    assert varied(ASKING, SILENT, multi_label=False, **{variation: 1.0}) == [ASKING, SILENT]
+
+
+def test_in_a_single_label_task_a_crop_keeps_its_label() -> None:
+    _, crop = varied(ASKING, multi_label=False, crops=1.0)
+    assert (crop.asks, crop.targets) == (ASKING.asks, ASKING.targets)
+
+
 def test_evidence_that_is_not_in_the_text_is_not_used() -> None:
     other = LabelledMessage("a", "Something else.", asks=("influence",), targets=(0.0, 1.0, 0.0))
     assert varied(other, SILENT, carried_over=1.0, cut_out=1.0) == [other, SILENT]
@@ -95,7 +107,7 @@ def test_any_text_can_be_varied(text: str, seed: int) -> None:
     message = LabelledMessage("a", text, subject=text, asks=("influence",), targets=(0.0, 1.0, 0.0))
     evidence = {"a": {"influence": text[: seed % len(text) + 1]}}
     every = Augment(**dict.fromkeys(Augment.model_fields, 1.0))
-    for made in augmented(lambda: [message, SILENT], evidence, every, seed):
+    for made in augmented(lambda: [message, SILENT], evidence, every, seed, multi_label=True):
         assert len(made.targets) == 3
 
 

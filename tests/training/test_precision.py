@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.errors import InputError
 from pipeline.progress import SILENT
 from pipeline.settings import Settings, Training
 from pipeline.training.examples import Examples
 from pipeline.training.finetune import finetune
 from pipeline.training.measure import logits_of
-from pipeline.training.precision import half
+from pipeline.training.precision import check_device, half, on_cpu
 from pipeline.training.quiet import quiet_libraries
 
 
@@ -34,6 +35,20 @@ def test_a_gpu_computes_in_the_16_bits_it_has(
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: newer)
     assert half(Training()) == chosen
     assert half(Training(device="cpu", precision="float32")) == ""
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+@pytest.mark.parametrize("check", [check_device, on_cpu])
+def test_a_device_that_is_not_there_is_refused(
+    device: str, check: Callable[[Training], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    words = rf"training\.device is {device}, but torch finds only cpu here\."
+    with pytest.raises(InputError, match=words):
+        check(Training(device=device))
+    for other in ("auto", "cpu"):
+        check(Training(device=other))
 
 
 def test_16_bits_learn_what_32_do(
