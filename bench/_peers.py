@@ -21,7 +21,8 @@ Texts = list[str]
 Predict = Callable[[Texts], "np.ndarray[Any, Any]"]
 SEED = 13
 MOST_STEPS = 300
-"""Of SetFit, each of 16 pairs."""
+"""Of SetFit, each of 16 pairs, unless there are few messages."""
+FEW = 2000
 
 
 def main() -> None:
@@ -159,14 +160,14 @@ def setfit(task: Any, texts: Texts, targets: Any) -> tuple[Predict, int]:
     model.model_body.max_seq_length = task["max_length"]
     answers = (targets >= 0.5).astype(int).tolist() if several else targets.argmax(1).tolist()
     data = Dataset.from_dict({"text": texts, "label": answers})
-    # By default it takes all pairs, which grow with the square of the messages; its own paper's 20
-    # iterations suit a few messages a label. Beyond some thousand pairs only time grows.
-    iterations = 5 if len(texts) < 2000 else 1
+    # By default it takes all pairs, which grow with the square of the messages; where these are
+    # few, its own paper's 20 iterations. Beyond some thousand pairs only time grows.
+    few = len(texts) < FEW
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
             output_dir=folder,
-            num_iterations=iterations,
-            max_steps=MOST_STEPS,
+            num_iterations=20 if few else 1,
+            max_steps=-1 if few else MOST_STEPS,
             seed=SEED,
             report_to="none",
             save_strategy="no",
@@ -288,10 +289,7 @@ def _regressions(features: Any, targets: Any, task: Any, c: float) -> Predict:
     from sklearn.linear_model import LogisticRegression
 
     if task["multi_label"]:
-        heads = [
-            LogisticRegression(C=c, class_weight="balanced", max_iter=1000).fit(features, t >= 0.5)
-            for t in targets.T
-        ]
+        heads = [LogisticRegression(C=c, max_iter=1000).fit(features, t >= 0.5) for t in targets.T]
         return lambda found: np.column_stack([h.predict_proba(found)[:, 1] for h in heads])
     head = LogisticRegression(C=c, max_iter=1000).fit(features, targets.argmax(axis=1))
 

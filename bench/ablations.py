@@ -31,10 +31,11 @@ from pipeline.inference.classifier import decide
 from pipeline.inference.encoding import Encoder, highest
 from pipeline.inference.folder import TOKENIZER
 from pipeline.ingestion.prepare import prepare
+from pipeline.labeling.split import SPLITS
 from pipeline.progress import SILENT
 from pipeline.records import NONE, LabelledMessage, render
 from pipeline.settings import Settings, load_settings
-from pipeline.store import read_records
+from pipeline.store import files_in, read_records, sha256_file
 from pipeline.training.balance import weights
 from pipeline.training.base import resolve_base
 from pipeline.training.examples import Examples, TokenRows
@@ -124,9 +125,11 @@ def _slug(name: str) -> str:
 
 
 def _mark(settings: Settings, given: argparse.Namespace) -> str:
-    """What must stay the same for a result to be kept."""
-    asked = [settings.training.model_dump_json(), *map(str, settings.data.teacher)]
-    asked += [*given.without, given.written, *(str(path) for path in given.external)]
+    """What must stay the same for a result to be kept, what the files hold included."""
+    splits = [settings.label_dir / f"{name}.parquet" for name in SPLITS]
+    files = [*splits, *settings.data.evidence, *settings.data.teacher, *given.external]
+    asked = [settings.training.model_dump_json(), *given.without, given.written]
+    asked += [*map(str, files), *(sha256_file(path) for path in files_in(files))]
     return hashlib.sha256("\n".join(asked).encode()).hexdigest()[:8]
 
 
@@ -134,7 +137,7 @@ def _measured(settings: Settings, given: argparse.Namespace) -> dict[str, Any]:
     """Train on what is not left out and keep the answers on every set."""
     splits = {
         name: read_records(settings.label_dir / f"{name}.parquet", LabelledMessage)
-        for name in ("train", "validation", "test")
+        for name in SPLITS
     }
     left_out = [m for rows in splits.values() for m in rows if m.source in given.without]
     seen = {

@@ -7,8 +7,11 @@ one's torch; each runs in a process of its own. What a peer said is kept under `
 a run that was stopped goes on with what is missing; nothing there is ever committed.
 
 Tasks: `outreach` (the settings' own splits, and any labelled files given with --external),
-`banking77` (its published split) and `banking77-10` (ten messages a label). Every peer gets the
-training and the validation messages; ours learns from the first and calibrates on the second.
+`banking77` (its published split) and `banking77-10` (ten messages a label). Where a message may
+have several labels, every peer learns from the training messages, and its thresholds come from the
+validation messages: those with the best F1. Where it has one, peers learn from both, and
+ours calibrates on the second. Ours also has what the settings name: a larger model's answers,
+evidence, repeats.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import argparse
 import hashlib
 import json
 import random
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -28,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import f1_score
 
 from pipeline.evaluation.gold import GoldSet, Scores
 from pipeline.evaluation.intervals import Bootstrap
@@ -37,7 +42,9 @@ from pipeline.ingestion.prepare import prepare
 from pipeline.records import LabelledMessage, render
 from pipeline.settings import Settings, load_settings
 from pipeline.store import read_records, sha256_file, write_json, write_records
+from pipeline.training.balance import weights
 from pipeline.training.base import resolve_base
+from pipeline.training.calibrate import DEFAULT_THRESHOLD
 
 RESULTS = Path("bench/results/quality")
 ENVIRONMENTS = Path(".venv-bench")
@@ -141,28 +148,31 @@ def _few(
 
 def _written(task: Task) -> Path:
     """The task as peers read it, in a folder named after its content."""
-    learn = [*task.train, *task.validation]
-    ids = json.dumps(
-        [[m.id for m in part] for part in (task.train, task.validation, *task.measured.values())]
-    )
-    folder = RESULTS / f"{task.name}-{hashlib.sha256(ids.encode()).hexdigest()[:8]}"
+    parts: dict[str, list[LabelledMessage]] = {"train": [*task.train, *task.validation]}
+    if task.settings.task.multi_label:
+        parts = {"train": task.train, "validation": task.validation}
+    facts = {
+        "labels": task.settings.task.labels,
+        "multi_label": task.settings.task.multi_label,
+        "base": str(resolve_base(task.settings.training).resolve()),
+        "max_length": task.settings.training.max_length,
+    }
+    files = {f"{name}.jsonl": _lines(part, task) for name, part in (parts | task.measured).items()}
+    files["task.json"] = json.dumps(facts)
+    digest = hashlib.sha256(json.dumps(files).encode()).hexdigest()
+    folder = RESULTS / f"{task.name}-{digest[:8]}"
     folder.mkdir(parents=True, exist_ok=True)
-    for name, messages in {"train": learn, **task.measured}.items():
-        lines = (
-            json.dumps({"text": render(m.subject, m.text), "targets": m.targets or _hits(m, task)})
-            for m in messages
-        )
-        (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    write_json(
-        folder / "task.json",
-        {
-            "labels": task.settings.task.labels,
-            "multi_label": task.settings.task.multi_label,
-            "base": str(resolve_base(task.settings.training).resolve()),
-            "max_length": task.settings.training.max_length,
-        },
-    )
+    for name, content in files.items():
+        (folder / name).write_text(content, encoding="utf-8")
     return folder
+
+
+def _lines(messages: Iterable[LabelledMessage], task: Task) -> str:
+    return "".join(
+        json.dumps({"text": render(m.subject, m.text), "targets": m.targets or _hits(m, task)})
+        + "\n"
+        for m in messages
+    )
 
 
 def _hits(message: LabelledMessage, task: Task) -> list[float]:
@@ -176,8 +186,8 @@ def _train(peer: str, task: Task, folder: Path) -> None:
     facts = out / "facts.json"
     if facts.is_file() and (out / "mark").read_text(encoding="utf-8") == mark:
         return
-    out.mkdir(exist_ok=True)
-    facts.unlink(missing_ok=True)
+    shutil.rmtree(out, ignore_errors=True)  # going on from a stopped run would hide its time
+    out.mkdir()
     (out / "mark").write_text(mark, encoding="utf-8")
     print(f"{task.name}: {peer} …", flush=True)
     started = time.perf_counter()
@@ -195,9 +205,11 @@ def _train(peer: str, task: Task, folder: Path) -> None:
 
 
 def _mark(peer: str, task: Task) -> str:
-    """What must stay the same for an answer to be kept."""
+    """What must stay the same for an answer to be kept; the messages name the folder."""
     if peer == OURS:
-        return str(task.settings.training.model_dump_json())
+        settings = task.settings
+        learned = [sha256_file(path) for path in (*settings.data.evidence, *settings.data.teacher)]
+        return f"{settings.training.model_dump_json()} {settings.seed} {learned}"
     return f"{INSTALLED[peer]} {sha256_file(PEERS_FILE)}"
 
 
@@ -238,8 +250,8 @@ def _environment(peer: str) -> Path:
         return Path(sys.executable)
     folder = ENVIRONMENTS / peer
     python = folder / "bin" / "python"
-    mark = folder / "installed"
-    if not mark.is_file():
+    mark, wanted = folder / "installed", " ".join(INSTALLED[peer])
+    if not mark.is_file() or mark.read_text(encoding="utf-8") != wanted:
         print(f"installing {' '.join(INSTALLED[peer])} into {folder} …", flush=True)
         # It borrows what this environment has (torch and pip among it) and adds the peer's own.
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
@@ -247,7 +259,7 @@ def _environment(peer: str) -> Path:
         (own / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
         install = [str(python), "-m", "pip", "install", "--quiet", *INSTALLED[peer]]
         subprocess.run(install, check=True)
-        mark.write_text(" ".join(INSTALLED[peer]), encoding="utf-8")
+        mark.write_text(wanted, encoding="utf-8")
     return python
 
 
@@ -262,10 +274,26 @@ def _show(task: Task, folder: Path, peers: Sequence[str]) -> None:
                 continue
             facts[peer] = json.loads((folder / peer / "facts.json").read_text(encoding="utf-8"))
             said = np.load(folder / peer / f"{name}.npy")
-            at = np.array(facts[peer].get("thresholds", [0.5] * len(gold.labels)))
-            scores = Scores.decide(said, at, multi_label=gold.multi_label)
+            at = facts[peer].get("thresholds") or _thresholds(task, folder / peer)
+            scores = Scores.decide(said, np.array(at), multi_label=gold.multi_label)
             figures[peer] = resampled(gold, scores, bootstrap, np.ones(len(gold), bool))
         _print(task, name, gold, figures, facts, bootstrap, folder)
+
+
+def _thresholds(task: Task, peer: Path) -> Sequence[float]:
+    """A peer's thresholds: per label that of the best F1 on validation, weighted as for ours."""
+    if not task.settings.task.multi_label:
+        return [DEFAULT_THRESHOLD] * len(task.settings.task.labels)
+    said = np.load(peer / "validation.npy")
+    true = np.array([m.targets for m in task.validation]) >= 0.5
+    counts = weights(task.validation, task.settings.training.none_share)
+
+    def f1(label: int, threshold: float) -> float:
+        found = said[:, label] >= threshold
+        return float(f1_score(true[:, label], found, sample_weight=counts, zero_division=0.0))
+
+    grid = np.arange(0.05, 0.96, 0.01)
+    return [max(grid, key=lambda at: f1(label, at)) for label in range(said.shape[1])]
 
 
 def _print(
