@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -29,7 +29,7 @@ _BOOLEAN = "tag:yaml.org,2002:bool"
 class _Loader(yaml.SafeLoader):
     """YAML in which 3e-5 is a number and `no` a word, as everyone means them and YAML 1.2 says."""
 
-    yaml_implicit_resolvers: ClassVar = {
+    yaml_implicit_resolvers = {  # noqa: RUF012 - declared so by PyYAML
         first: [(tag, pattern) for tag, pattern in found if tag != _BOOLEAN]
         for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }

@@ -33,7 +33,8 @@ def read_first_token_only(model: PreTrainedModel) -> bool:
     """
     if not isinstance(model, _HEADS_ON_FIRST_TOKEN):
         return False
-    layers: Any = model.base_model.encoder.layer
+    body: Any = model.base_model
+    layers = body.encoder.layer
     known = isinstance(layers[-1], (BertLayer, RobertaLayer))
     if not known or model.config._attn_implementation not in _ATTENTIONS:
         return False
@@ -62,7 +63,7 @@ class _FirstTokenLayer(torch.nn.Module):
         attention = self.attention.self
         first = hidden_states[:, :1]
 
-        def heads(projected: torch.Tensor) -> torch.Tensor:
+        def heads(projected: Any) -> Any:
             return projected.unflatten(-1, (-1, attention.attention_head_size)).transpose(1, 2)
 
         seen = torch.nn.functional.scaled_dot_product_attention(
