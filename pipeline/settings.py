@@ -99,7 +99,7 @@ class Data(Section):
     """Which passage makes each ask (JSON Lines: message, evidence), for `training.augment`."""
     teacher: tuple[Path, ...] = ()
     """What a stronger model says of the messages (JSON Lines as `outreach predict` writes them), to
-    be learned from beside what people say."""
+    be learned from beside what people say; of several, the mean."""
     columns: Columns = Columns()
     public: Literal["auto", "yes", "no"] = "no"
     """Public mail that the project has labels for but may not ship: auto tries to fetch the texts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,27 @@ class KeepAverage(TrainerCallback):
     ) -> None:
         """Take in the step's weights."""
         self._average.update(state.global_step)
+
+
+class KeepTime(TrainerCallback):
+    """Keeps how long training took up to the last checkpoint, for a run that goes on from it."""
+
+    def __init__(self, file: Path) -> None:
+        """`file` may have the time of earlier runs."""
+        self._file, self._before = file, seconds_spent(file)
+        self._started = time.perf_counter()
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Write it down."""
+        if state.is_world_process_zero:
+            write_json(self._file, self._before + time.perf_counter() - self._started)
+
+
+def seconds_spent(file: Path) -> float:
+    """What `KeepTime` has written; 0 where there is nothing."""
+    return float(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else 0.0
 
 
 class StopOnNan(TrainerCallback):

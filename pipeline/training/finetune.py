@@ -26,7 +26,7 @@ from pipeline.settings import Settings, Training
 from pipeline.training import processes
 from pipeline.training.averaging import Average
 from pipeline.training.batches import Buckets, Loader, Rows, collate, loader
-from pipeline.training.callbacks import Bar, KeepAverage, KeepBest, StopOnNan, Watch
+from pipeline.training.callbacks import Bar, KeepAverage, KeepBest, KeepTime, StopOnNan, Watch
 from pipeline.training.examples import Examples
 from pipeline.training.frozen import LowerPart, cached, longest_stack
 from pipeline.training.lora import add_lora, merge_lora
@@ -36,6 +36,8 @@ from pipeline.training.precision import half, on_cpu
 from pipeline.training.probe import start_head
 
 CHECKPOINTS_PER_EPOCH = 5
+SECONDS = "seconds.json"
+"""Under the work folder: how long earlier, interrupted runs have trained."""
 _BEST = "best"
 _CHECKPOINTS = "checkpoints"
 _EVALUATION_TOKENS = 16_384
@@ -89,6 +91,7 @@ def finetune(
             model.save_pretrained(folder)
 
     trainer.add_callback(KeepBest(work / _BEST, training.patience, save, progress, watch))
+    trainer.add_callback(KeepTime(work / SECONDS))
     if checkpoint:
         progress.note(f"Going on from {checkpoint.name}.")
     with progress.task("train", total=None) as bar:

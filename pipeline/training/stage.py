@@ -104,11 +104,12 @@ def _train(settings: Settings, folder: Path, progress: Progress) -> dict[str, An
 
     from pipeline.inference.folder import REFERENCE, WEIGHTS
     from pipeline.training.base import resolve_base
+    from pipeline.training.callbacks import seconds_spent
     from pipeline.training.card import write_card
     from pipeline.training.checks import check_examples, check_length
     from pipeline.training.cost import cost_of
     from pipeline.training.export import write_folder
-    from pipeline.training.finetune import finetune
+    from pipeline.training.finetune import SECONDS, finetune
     from pipeline.training.measure import calibrated
     from pipeline.training.precision import check_device
     from pipeline.training.resources import check_disk
@@ -119,6 +120,7 @@ def _train(settings: Settings, folder: Path, progress: Progress) -> dict[str, An
     check_length(base, settings.training.max_length)
     check_disk(folder, base / WEIGHTS)
     work = folder / "work"
+    started -= seconds_spent(work / SECONDS)
     learn, measure = (split_messages(settings, name) for name in ("train", "validation"))
     examples, held_out = encoded(settings, base, work, learn, measure)
     check_examples(examples, held_out, settings.task, progress)

@@ -8,9 +8,11 @@ than from the labels alone (distillation: Hinton, Vinyals and Dean, 2015).
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 from pipeline.errors import DataError
 from pipeline.records import LabelledMessage
@@ -24,10 +26,12 @@ Scores = Mapping[str, tuple[float, ...]]
 def read_teacher(files: Sequence[Path], task: Task) -> dict[str, tuple[float, ...]]:
     """A stronger model's answers, from JSON Lines as `outreach predict` writes them.
 
+    Where several lines speak of a message, as those of an ensemble do, their mean counts.
+
     Raises:
         DataError: a line has no id, or not a probability for every label of the task.
     """
-    found: dict[str, tuple[float, ...]] = {}
+    found: dict[str, list[tuple[float, ...]]] = defaultdict(list)
     for place, line in numbered_lines(files):
         try:
             entry = json.loads(line)
@@ -40,8 +44,8 @@ def read_teacher(files: Sequence[Path], task: Task) -> dict[str, tuple[float, ..
                 f'{place}: expected {{"id": ID, "scores": {{LABEL: PROBABILITY}}}} with '
                 f"{', '.join(task.labels)}; mend the line or leave the file out of data.teacher."
             )
-        found[name] = scores
-    return found
+        found[name].append(scores)
+    return {name: tuple(map(fmean, zip(*said, strict=True))) for name, said in found.items()}
 
 
 def taught(

@@ -16,9 +16,10 @@ from pipeline.settings import Settings, Training
 from pipeline.training import finetune as module
 from pipeline.training.averaging import Average
 from pipeline.training.batches import Rows
+from pipeline.training.callbacks import seconds_spent
 from pipeline.training.checks import check_examples, check_length
 from pipeline.training.examples import Examples
-from pipeline.training.finetune import finetune, load_for_training
+from pipeline.training.finetune import SECONDS, finetune, load_for_training
 from pipeline.training.lora import add_lora
 from pipeline.training.measure import logits_of
 from pipeline.training.optimizer import rate_of
@@ -213,10 +214,13 @@ def test_interrupted_training_reaches_the_weights_of_an_unbroken_run(
 
     with quiet_libraries(), pytest.raises(Stopped):
         finetune(lively_base, *split, settings, tmp_path / "broken", SILENT, watch=stop)
+    before = seconds_spent(tmp_path / "broken" / SECONDS)
+    assert before > 0
     checkpoints = tmp_path / "broken" / "checkpoints"
     last = max(checkpoints.iterdir(), key=lambda p: int(p.name.rpartition("-")[2]))
     (last / "trainer_state.json").write_text("{")  # killed while it was written
     assert alike(unbroken, weights(lively_base, split, settings, tmp_path / "broken"))
+    assert seconds_spent(tmp_path / "broken" / SECONDS) > before
 
 
 def test_an_epoch_that_was_not_measured_to_its_end_is_measured_again(

@@ -32,6 +32,14 @@ def test_what_predict_writes_is_read(tmp_path: Path) -> None:
     assert read_teacher([file], TASK) == {"a": (0.1, 0.0, 0.9)}
 
 
+def test_of_an_ensemble_the_mean_counts(tmp_path: Path) -> None:
+    files = [tmp_path / "one.jsonl", tmp_path / "two.jsonl"]
+    for file, score in zip(files, (0.25, 0.75), strict=True):
+        scores = {"information": score, "influence": 0.0, "job_lead": 1.0}
+        file.write_text(json.dumps({"id": "a", "scores": scores}) + "\n")
+    assert read_teacher(files, TASK) == {"a": (0.5, 0.0, 1.0)}
+
+
 @pytest.mark.parametrize(
     "line",
     [
