@@ -71,11 +71,15 @@ def test_two_people_in_two_browsers_with_keys_only(tmp_path, chromium):
         page.wait_for_selector("input:focus")  # keys typed before it has the focus are lost
         page.keyboard.type(name)
         page.keyboard.press("Enter")
-        page.wait_for_selector("#answer")
+        settle(page, "m0")
         return page
 
-    def settle(page, message):
+    def settle(page, message, there=""):
+        """Wait until the message stands there, and `there` too, and the page listens to keys."""
         page.wait_for_selector(f'[name="message"][value="{message}"]', state="attached")
+        if there:
+            page.wait_for_selector(there)
+        page.wait_for_selector('#answer[data-keys="ready"]')
 
     with served(create_app(session, suggest=suggestions(project))) as address:
         ada = enter("Ada", color_scheme="light")
@@ -88,7 +92,7 @@ def test_two_people_in_two_browsers_with_keys_only(tmp_path, chromium):
         ada.keyboard.press("Enter")
         settle(ada, "m1")
         ada.keyboard.press("Enter")
-        ada.wait_for_selector('[role="alert"]')
+        settle(ada, "m1", '[role="alert"]')
         ada.keyboard.press("3")
         ada.keyboard.press("0")
         assert not ada.is_checked('[value="job_lead"][name="asks"]'), "0 clears the asks"
@@ -100,9 +104,9 @@ def test_two_people_in_two_browsers_with_keys_only(tmp_path, chromium):
         settle(ada, "m1")
 
         ben.keyboard.press("Enter")
-        ben.wait_for_selector('[role="alert"]:focus')  # a phone shows what went wrong
+        settle(ben, "m0", '[role="alert"]:focus')  # a phone shows what went wrong
         ben.keyboard.press("s")
-        ben.wait_for_selector(".suggestion:focus")
+        settle(ben, "m0", ".suggestion:focus")
         assert "rule:intro" in ben.inner_text(".suggestion")
         ben.keyboard.press("2")
         ben.keyboard.press("Enter")

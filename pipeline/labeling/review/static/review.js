@@ -100,4 +100,5 @@ if (form) {
   show();
   // What went wrong and what was asked for takes the focus itself, so that a small screen shows it.
   if (!form.querySelector("[autofocus]")) document.querySelector("#message").focus({ preventScroll: true });
+  form.dataset.keys = "ready"; // for tests: what is pressed earlier is lost
 }
