@@ -30,7 +30,6 @@ from pipeline.evaluation.reading import read_labelled
 from pipeline.inference.classifier import decide
 from pipeline.inference.encoding import Encoder, highest
 from pipeline.inference.folder import TOKENIZER
-from pipeline.ingestion.prepare import prepare
 from pipeline.labeling.split import SPLITS
 from pipeline.progress import SILENT
 from pipeline.records import NONE, LabelledMessage, render
@@ -162,7 +161,7 @@ def _measured(settings: Settings, given: argparse.Namespace) -> dict[str, Any]:
             "left out": left_out,
             "public": public,
             "written": [m for m in seen["test"] if m.extra.get("origin") != "public"],
-            **{path.stem: _external(path, settings) for path in given.external},
+            **{path.stem: read_labelled(path, settings) for path in given.external},
         }
         encode = Encoder(
             base / TOKENIZER, settings.training.max_length, settings.training.long_messages
@@ -186,11 +185,6 @@ def _logits(model: PreTrainedModel, encode: Encoder, rows: Sequence[LabelledMess
 
 def _is_used(message: LabelledMessage, written: str) -> bool:
     return bool(message.extra.get("origin")) or not written or message.id[0] in written
-
-
-def _external(path: Path, settings: Settings) -> list[LabelledMessage]:
-    """A labelled file, cleaned as any message is before the model sees it."""
-    return [prepare(m, settings.ingest.cleaning) for m in read_labelled(path, settings)]
 
 
 def _answers(

@@ -32,19 +32,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import f1_score
 
 from pipeline.evaluation.gold import GoldSet, Scores
 from pipeline.evaluation.intervals import Bootstrap
 from pipeline.evaluation.metrics import resampled
 from pipeline.evaluation.reading import read_labelled
-from pipeline.ingestion.prepare import prepare
 from pipeline.records import LabelledMessage, render
 from pipeline.settings import Settings, load_settings
 from pipeline.store import read_records, sha256_file, write_json, write_records
 from pipeline.training.balance import weights
 from pipeline.training.base import resolve_base
-from pipeline.training.calibrate import DEFAULT_THRESHOLD
+from pipeline.training.calibrate import DEFAULT_THRESHOLD, THRESHOLDS, f1_of_thresholds
 
 RESULTS = Path("bench/results/quality")
 ENVIRONMENTS = Path(".venv-bench")
@@ -124,9 +122,7 @@ def _task(name: str, given: argparse.Namespace) -> Task:
         train = rng.sample(train, min(given.messages, len(train)))
     measured = {"test": parts["test"]}
     if name == "outreach":
-        cleaning = settings.ingest.cleaning  # as every message that anybody here learns from
-        for path in given.external:
-            measured[path.stem] = [prepare(m, cleaning) for m in read_labelled(path, settings)]
+        measured |= {path.stem: read_labelled(path, settings) for path in given.external}
     return Task(name, settings, train, validation, measured)
 
 
@@ -287,13 +283,10 @@ def _thresholds(task: Task, peer: Path) -> Sequence[float]:
     said = np.load(peer / "validation.npy")
     true = np.array([m.targets for m in task.validation]) >= 0.5
     counts = weights(task.validation, task.settings.training.none_share)
-
-    def f1(label: int, threshold: float) -> float:
-        found = said[:, label] >= threshold
-        return float(f1_score(true[:, label], found, sample_weight=counts, zero_division=0.0))
-
-    grid = np.arange(0.05, 0.96, 0.01)
-    return [max(grid, key=lambda at: f1(label, at)) for label in range(said.shape[1])]
+    return [
+        THRESHOLDS[f1_of_thresholds(found, positive, counts).argmax()]
+        for found, positive in zip(said.T, true.T, strict=True)
+    ]
 
 
 def _print(

@@ -17,6 +17,8 @@ Array = NDArray[np.float64]
 
 DEFAULT_THRESHOLD = 0.5
 LOWEST_THRESHOLD = 0.05
+THRESHOLDS = np.round(np.arange(LOWEST_THRESHOLD, 0.951, 0.01), 2)
+"""Those that are tried."""
 _STEEPEST, _FLATTEST = 5.0, 0.2
 
 
@@ -115,10 +117,23 @@ def best_thresholds(probabilities: Array, targets: Array, weights: Array | None 
 def _best_threshold(probabilities: Array, positive: NDArray[np.bool_], weights: Array) -> float:
     if not positive.any():
         return DEFAULT_THRESHOLD
-    grid = np.round(np.arange(0.05, 0.951, 0.01), 2)
-    found = probabilities[None, :] >= grid[:, None]
-    hits = (found & positive) @ weights
-    f1 = 2 * hits / (found @ weights + positive @ weights)
+    f1 = f1_of_thresholds(probabilities, positive, weights)
     # The best of many jagged values is too high; the best of their running mean hardly.
     smooth = np.convolve(np.pad(f1, 2, mode="edge"), np.ones(5) / 5, mode="valid")
     return max(LOWEST_THRESHOLD, round(float(smooth.max()) / 2, 2))
+
+
+def f1_of_thresholds(
+    probabilities: Array, positive: NDArray[np.bool_], weights: Array
+) -> NDArray[np.float64]:
+    """The F1 of one label at each of `THRESHOLDS`, shape (thresholds,).
+
+    Args:
+        probabilities: of held-out messages, shape (messages,).
+        positive: whether they have the label; at least one has.
+        weights: how much each counts.
+    """
+    found = probabilities[None, :] >= THRESHOLDS[:, None]
+    hits = (found & positive) @ weights
+    f1: NDArray[np.float64] = 2 * hits / (found @ weights + positive @ weights)
+    return f1

@@ -43,7 +43,9 @@ def quantize(folder: Path, ids: Sequence[Sequence[int]], rung: int = 0) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     model = onnx.load(str(folder / ONNX))
-    narrowing = [node.name for node, rows, columns in _layers(model) if rows >= 2 * columns]
+    narrowing = [
+        node.name for node, weights in _layers(model) if weights.dims[0] >= 2 * weights.dims[1]
+    ]
     smooth(model, ids)
     with tempfile.TemporaryDirectory() as work:
         smoothed = Path(work) / "smoothed.onnx"
@@ -74,30 +76,29 @@ def smooth(model: Any, ids: Sequence[Sequence[int]]) -> None:
         for name in node.output
     }
     layers = [
-        node
-        for node, rows, columns in _layers(model)
-        if (rows < columns or node.input[0] in norms) and uses[node.input[1]] == 1
+        (node, weights)
+        for node, weights in _layers(model)
+        if (weights.dims[0] < weights.dims[1] or node.input[0] in norms) and uses[weights.name] == 1
     ]
-    weights = {tensor.name: tensor for tensor in model.graph.initializer}
-    _scale(model, layers, weights, _largest(model, layers, ids))
+    _scale(model, layers, _largest(model, [node.input[0] for node, _ in layers], ids))
 
 
-def _layers(model: Any) -> list[tuple[Any, int, int]]:
-    """The linear layers of a graph, with the rows and columns of their weights."""
+def _layers(model: Any) -> list[tuple[Any, Any]]:
+    """The linear layers of a graph, each with its weights, a tensor of (inputs, outputs)."""
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     return [
-        (node, *weights[node.input[1]].dims)
+        (node, weights[node.input[1]])
         for node in model.graph.node
         if node.op_type in ("MatMul", "Attention") and node.input[1] in weights
     ]
 
 
-def _largest(model: Any, layers: Sequence[Any], ids: Sequence[Sequence[int]]) -> dict[str, Array]:
-    """Per input of the layers, the largest absolute value of each channel, over all real tokens."""
+def _largest(model: Any, inputs: Sequence[str], ids: Sequence[Sequence[int]]) -> dict[str, Array]:
+    """Per named input of layers, the largest absolute value of each channel over real tokens."""
     import onnx
     import onnxruntime
 
-    names = sorted({layer.input[0] for layer in layers})
+    names = sorted(set(inputs))
     watched = onnx.ModelProto()
     watched.CopyFrom(model)
     watched.graph.output.extend(
@@ -108,12 +109,12 @@ def _largest(model: Any, layers: Sequence[Any], ids: Sequence[Sequence[int]]) ->
     session = onnxruntime.InferenceSession(
         watched.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    inputs = {entry.name for entry in session.get_inputs()}
+    wanted = {entry.name for entry in session.get_inputs()}
     largest: dict[str, Array] = {}
     for batch in batches([len(row) for row in ids], tokens=1024):
         padded, mask = pad([ids[i] for i in batch])
         feed = {"input_ids": padded, "attention_mask": mask}
-        found = session.run(names, {k: v for k, v in feed.items() if k in inputs})
+        found = session.run(names, {k: v for k, v in feed.items() if k in wanted})
         for name, values in zip(names, found, strict=True):
             # The last layer may hold the first token alone (pipeline.inference.first_token).
             real = mask[:, : values.shape[1]].astype(bool)
@@ -122,15 +123,12 @@ def _largest(model: Any, layers: Sequence[Any], ids: Sequence[Sequence[int]]) ->
     return largest
 
 
-def _scale(
-    model: Any, layers: Sequence[Any], weights: dict[str, Any], largest: dict[str, Array]
-) -> None:
+def _scale(model: Any, layers: Sequence[tuple[Any, Any]], largest: dict[str, Array]) -> None:
     """Put a channel-wise factor before each layer, and its inverse into the layer's weights."""
     from onnx import helper, numpy_helper
 
     before: dict[str, Any] = {}
-    for layer in layers:
-        tensor = weights[layer.input[1]]
+    for layer, tensor in layers:
         values = numpy_helper.to_array(tensor)
         rows = np.maximum(np.abs(values).max(axis=1), _SMALLEST)
         factor = np.maximum(largest[layer.input[0]], _SMALLEST) ** _SHARE / rows ** (1 - _SHARE)
