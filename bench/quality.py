@@ -302,7 +302,8 @@ def _print(
     wanted = [*FIGURES, *(f"ask.{label}.f1" for label in gold.labels if few)]
     titles = ["macro-F1", "accuracy", "ask F1", "ECE", *(gold.labels if few else ())]
     print(
-        f"\n{task.name}: {name}, {len(gold):,} messages; learned from {len(task.train) + len(task.validation):,}"
+        f"\n{task.name}: {name}, {len(gold):,} messages; training split of {len(task.train):,}, "
+        f"validation split of {len(task.validation):,}"
     )
     last = ["ours less it, macro-F1", "train s", "processor s", "messages/s", "MB"]
     print("| | " + " | ".join([*titles, *last]) + " |")

@@ -17,8 +17,9 @@ _TEMPLATE = """\
 
 Labels: {{ labels | join(", ") }}{{ " (several at once, or none)" if multi_label else "" }}.
 Fine-tuned from `{{ base }}` with [outreach-intent](https://pypi.org/project/outreach-intent) on
-{{ "{:,}".format(counts.train) }} messages ({{ "{:,}".format(counts.from_public) }} of them real
-public mail), calibrated on {{ "{:,}".format(counts.validation) }}.
+{{ "{:,}".format(counts.train) }} texts, variations included, made from messages of which
+{{ "{:,}".format(counts.from_public) }} are real public mail; calibrated on
+{{ "{:,}".format(counts.validation) }} messages.
 
 ## How to use it
 

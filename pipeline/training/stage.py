@@ -103,6 +103,7 @@ def _train(settings: Settings, folder: Path, progress: Progress) -> dict[str, An
     import time
 
     from pipeline.inference.folder import REFERENCE, WEIGHTS
+    from pipeline.training.balance import origin
     from pipeline.training.base import resolve_base
     from pipeline.training.callbacks import seconds_spent
     from pipeline.training.card import write_card
@@ -138,9 +139,7 @@ def _train(settings: Settings, folder: Path, progress: Progress) -> dict[str, An
     counts = {
         "train": len(examples),
         "validation": len(held_out),
-        "from_public": sum(
-            m.extra.get("origin") == "public" for m in to_learn_from(settings, learn)
-        ),
+        "from_public": len({m.id for m in _balanced(settings, learn) if origin(m) == "public"}),
     }
     cost = cost_of(time.perf_counter() - started, settings.training.device)
     write_card(folder, settings, thresholds.tolist(), scores, counts, cost)
@@ -180,24 +179,25 @@ def evenly(messages: Messages, most: int) -> list[LabelledMessage]:
 def to_learn_from(settings: Settings, messages: Messages) -> Iterator[LabelledMessage]:
     """What is learned from: the messages, balanced by origin, taught and varied as settings say."""
     from pipeline.training.augment import augmented, read_evidence
-    from pipeline.training.balance import balanced
     from pipeline.training.teacher import read_teacher, taught
 
     training = settings.training
-    share = training.none_share if settings.task.multi_label else 1.0
     evidence = read_evidence(settings.data.evidence, settings.task)
     teacher = read_teacher(settings.data.teacher, settings.task)
     return augmented(
-        lambda: taught(
-            balanced(messages, share, training.repeat, settings.seed),
-            teacher,
-            training.teacher_share,
-        ),
+        lambda: taught(_balanced(settings, messages), teacher, training.teacher_share),
         evidence,
         training.augment,
         settings.seed,
         settings.task.multi_label,
     )
+
+
+def _balanced(settings: Settings, messages: Messages) -> Iterator[LabelledMessage]:
+    from pipeline.training.balance import balanced
+
+    share = settings.training.none_share if settings.task.multi_label else 1.0
+    return balanced(messages, share, settings.training.repeat, settings.seed)
 
 
 def _held_out_weights(settings: Settings, messages: Messages) -> NDArray[np.float64]:
