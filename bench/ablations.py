@@ -28,8 +28,7 @@ from transformers import PreTrainedModel
 
 from pipeline.evaluation.reading import read_labelled
 from pipeline.inference.classifier import decide
-from pipeline.inference.encoding import Encoder, highest
-from pipeline.inference.folder import TOKENIZER
+from pipeline.inference.encoding import Encoder
 from pipeline.labeling.split import SPLITS
 from pipeline.progress import SILENT
 from pipeline.records import NONE, LabelledMessage, render
@@ -37,11 +36,10 @@ from pipeline.settings import Settings, load_settings
 from pipeline.store import files_in, read_records, sha256_file
 from pipeline.training.balance import weights
 from pipeline.training.base import resolve_base
-from pipeline.training.examples import Examples, TokenRows
 from pipeline.training.finetune import finetune
-from pipeline.training.measure import calibrated, logits_of
+from pipeline.training.measure import calibrated, logits_of_texts
 from pipeline.training.quiet import quiet_libraries
-from pipeline.training.stage import encoded
+from pipeline.training.stage import encoded, encoder
 
 Floats = NDArray[np.float64]
 
@@ -151,10 +149,11 @@ def _measured(settings: Settings, given: argparse.Namespace) -> dict[str, Any]:
             settings, base, work, lambda: seen["train"], lambda: seen["validation"]
         )
         model = finetune(base, examples, held_out, settings, work, SILENT)
-        share = settings.training.none_share
-        model, thresholds, _ = calibrated(
-            model, held_out, settings.task.multi_label, weights(seen["validation"], share)
-        )
+        counts = weights(seen["validation"], settings.training.none_share)
+        encode = encoder(settings, base)
+        thresholds = calibrated(
+            model, encode, seen["validation"], counts, settings.task.multi_label
+        ).thresholds
         seconds = time.perf_counter() - started
         public = [m for m in seen["test"] if m.extra.get("origin") == "public"]
         sets = {
@@ -163,9 +162,6 @@ def _measured(settings: Settings, given: argparse.Namespace) -> dict[str, Any]:
             "written": [m for m in seen["test"] if m.extra.get("origin") != "public"],
             **{path.stem: read_labelled(path, settings) for path in given.external},
         }
-        encode = Encoder(
-            base / TOKENIZER, settings.training.max_length, settings.training.long_messages
-        )
         answers = {
             name: _answers(_logits(model, encode, rows), rows, thresholds, settings.task.labels)
             for name, rows in sets.items()
@@ -175,12 +171,7 @@ def _measured(settings: Settings, given: argparse.Namespace) -> dict[str, Any]:
 
 
 def _logits(model: PreTrainedModel, encode: Encoder, rows: Sequence[LabelledMessage]) -> Floats:
-    """As the saved model answers: of a long message the highest over its windows."""
-    windows, owners = encode.windows([render(m.subject, m.text) for m in rows])
-    lengths = np.array([len(ids) for ids in windows])
-    tokens = TokenRows(np.concatenate(windows).astype(np.int32), lengths)
-    no_targets = np.zeros((len(windows), 0), np.float32)
-    return highest(logits_of(model, Examples(tokens, no_targets)), owners, len(rows))
+    return logits_of_texts(model, encode, [render(m.subject, m.text) for m in rows])
 
 
 def _is_used(message: LabelledMessage, written: str) -> bool:

@@ -247,6 +247,9 @@ class Training(Section):
     """What is read of a message with more tokens than that. windows: in use all of it, in windows
     that overlap by half and of which the highest score counts, while training reads the head;
     head; or head_tail, half of each."""
+    messages: Annotated[int, Field(ge=0)] = 0
+    """The encoder learns from at most so many of the training messages, at even distances; 0: from
+    all."""
     epochs: Positive = 2
     batch_size: Positive = 16
     """Messages a step and device, at most."""

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.inference.backends import BackendName, has_int8
+from pipeline.inference.backends import has_int8
 from pipeline.inference.classifier import Classifier, decide, probabilities
 from pipeline.inference.folder import ONNX_INT8, STUDENT
 from pipeline.progress import Progress
 from pipeline.records import LabelledMessage, render
 from pipeline.store import write_json
 from pipeline.training.calibrate import Array
-from pipeline.training.measure import primary_macro_f1
+from pipeline.training.measure import Calibrated, primary_macro_f1
 from pipeline.training.quantize import CALIBRATION_TEXTS, RUNGS, quantize
-from pipeline.training.student import HeldOut, fit_student
+from pipeline.training.student import fit_student
 
 LOSS_ALLOWED = 0.005
 """Points of macro-F1 (of one) that 8 bits may lose against 32 on validation."""
@@ -25,11 +25,7 @@ CURVE = "curve.json"
 
 
 def write_int8(
-    folder: Path,
-    learned: Sequence[LabelledMessage],
-    held_out: Sequence[LabelledMessage],
-    weights: Array,
-    progress: Progress,
+    folder: Path, learned: Sequence[LabelledMessage], held_out: Calibrated, progress: Progress
 ) -> dict[str, Any]:
     """Write the 8-bit graph, unless it loses too much on the held-out messages.
 
@@ -41,13 +37,14 @@ def write_int8(
     if not has_int8():
         progress.note("No 8-bit graph: this CPU cannot run it, so it could not be measured.")
         return {"int8": ""}
+    exact = Classifier(folder, "onnx")
     every = max(len(learned) // CALIBRATION_TEXTS, 1)
-    texts = _texts(learned[::every][:CALIBRATION_TEXTS])
-    ids = Classifier(folder, "onnx").encode(texts)
-    whole = _measured(folder, held_out, weights, "onnx")
+    ids = exact.encode(_texts(learned[::every][:CALIBRATION_TEXTS]))
+    whole = _macro_f1(held_out.logits, held_out, exact)
     for rung, name in enumerate(RUNGS):
         quantize(folder, ids, rung)
-        lost = whole - _measured(folder, held_out, weights, "onnx-int8")
+        eight = Classifier(folder, "onnx-int8")
+        lost = whole - _macro_f1(eight.logits(held_out.texts), held_out, eight)
         if lost <= LOSS_ALLOWED:
             return {"int8": name, "int8_macro_f1_lost": round(lost, 4)}
         progress.note(
@@ -60,10 +57,7 @@ def write_int8(
 
 
 def write_student(
-    folder: Path,
-    learned: Sequence[LabelledMessage],
-    held_out: Sequence[LabelledMessage],
-    weights: Array,
+    folder: Path, learned: Sequence[LabelledMessage], held_out: Calibrated
 ) -> dict[str, Any]:
     """Train the student and measure when the folder's model should be asked instead.
 
@@ -73,21 +67,14 @@ def write_student(
     Returns:
         Its macro-F1 on validation, and the share of messages that `balanced` passes on.
     """
-    teacher = Classifier(folder)
-    rendered = _texts(held_out)
+    model = Classifier(folder)
     student, curve = fit_student(
-        teacher.encode(_texts(learned)),
+        model.encode(_texts(learned)),
         np.array([m.targets for m in learned]),
-        HeldOut(
-            teacher.encode(rendered),
-            np.array([m.targets for m in held_out]),
-            [m.primary for m in held_out],
-            weights,
-            teacher.logits(rendered),
-        ),
-        teacher.labels,
-        teacher.thresholds,
-        teacher.multi_label,
+        model.encode(held_out.texts),
+        held_out,
+        model.labels,
+        model.multi_label,
     )
     student.save(folder / STUDENT)
     points = [{"share": p.share, "macro_f1": round(p.macro_f1, 4)} for p in curve]
@@ -96,15 +83,11 @@ def write_student(
     return {"student_macro_f1": round(curve[0].macro_f1, 4), "balanced_share": round(share, 3)}
 
 
-def _measured(
-    folder: Path, held_out: Sequence[LabelledMessage], weights: Array, backend: BackendName
-) -> float:
-    classifier = Classifier(folder, backend)
-    logits = classifier.logits(_texts(held_out))
-    rows = probabilities(logits, classifier.multi_label)
-    answers = decide(rows, classifier.labels, classifier.thresholds, classifier.multi_label)
+def _macro_f1(logits: Array, held_out: Calibrated, model: Classifier) -> float:
+    rows = probabilities(logits, model.multi_label)
+    answers = decide(rows, model.labels, model.thresholds, model.multi_label)
     found = [primary for primary, _ in answers]
-    return primary_macro_f1(found, [m.primary for m in held_out], classifier.labels, weights)
+    return primary_macro_f1(found, held_out.primary, model.labels, held_out.weights)
 
 
 def _texts(messages: Sequence[LabelledMessage]) -> list[str]:

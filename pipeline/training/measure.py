@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from sklearn.metrics import f1_score
 from transformers import PreTrainedModel
 
-from pipeline.inference.encoding import batches, pad
-from pipeline.records import NONE
+from pipeline.inference.classifier import probabilities
+from pipeline.inference.encoding import Encoder, batches, highest, pad
+from pipeline.records import NONE, LabelledMessage, render
 from pipeline.training.calibrate import DEFAULT_THRESHOLD, Array, best_thresholds, fit
-from pipeline.training.examples import Examples
+from pipeline.training.examples import Examples, TokenRows
 from pipeline.training.export import fold
 
 
@@ -27,35 +29,78 @@ def logits_of(model: PreTrainedModel, examples: Examples) -> Array:
     return logits
 
 
+def logits_of_texts(model: PreTrainedModel, encode: Encoder, texts: Sequence[str]) -> Array:
+    """As the saved model answers: of a long text the highest over its windows, (texts, labels)."""
+    windows, owners = encode.windows(texts)
+    lengths = np.array([len(ids) for ids in windows])
+    tokens = TokenRows(np.concatenate(windows).astype(np.int32), lengths)
+    no_targets = np.zeros((len(windows), 0), np.float32)
+    return highest(logits_of(model, Examples(tokens, no_targets)), owners, len(texts))
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What a model says of held-out messages, once it is calibrated on them."""
+
+    messages: Sequence[LabelledMessage]
+    weights: Array
+    """How much each message counts, shape (messages,)."""
+    logits: Array
+    """Calibrated, shape (messages, labels)."""
+    thresholds: Array
+    """Shape (labels,)."""
+    f1: list[float]
+    """Of each label, at its threshold."""
+
+    @property
+    def targets(self) -> Array:
+        """Soft targets, shape (messages, labels)."""
+        return np.array([message.targets for message in self.messages])
+
+    @property
+    def texts(self) -> list[str]:
+        """The messages as the model reads them."""
+        return [render(message.subject, message.text) for message in self.messages]
+
+    @property
+    def primary(self) -> list[str]:
+        """The primary ask of each message."""
+        return [message.primary for message in self.messages]
+
+
 def calibrated(
-    model: PreTrainedModel, held_out: Examples, multi_label: bool, weights: Array
-) -> tuple[PreTrainedModel, Array, list[float]]:
+    model: PreTrainedModel,
+    encode: Encoder,
+    messages: Sequence[LabelledMessage],
+    weights: Array,
+    multi_label: bool,
+) -> Calibrated:
     """Fold calibration into the model and choose thresholds, both on held-out messages.
 
     Args:
         model: as it came out of training; changed in place.
-        held_out: messages it was not trained on.
+        encode: how the saved model will read texts.
+        messages: such as it was not trained on.
+        weights: how much each of them counts, shape (messages,).
         multi_label: whether a message may carry several labels.
-        weights: how much each held-out message counts, shape (messages,).
-
-    Returns:
-        The model itself, the thresholds, shape (labels,), and per label the F1 at its threshold.
     """
-    logits, targets = logits_of(model, held_out), held_out.targets.astype(np.float64)
+    texts = [render(message.subject, message.text) for message in messages]
+    targets = np.array([message.targets for message in messages])
+    logits = logits_of_texts(model, encode, texts)
     calibration = fit(logits, targets, multi_label, weights)
     fold(model, calibration)
     logits = calibration(logits)
     if multi_label:
-        probabilities = 1 / (1 + np.exp(-logits))
-        thresholds = best_thresholds(probabilities, targets, weights)
-        found, true = probabilities >= thresholds, targets >= 0.5
+        scores = probabilities(logits, multi_label)
+        thresholds = best_thresholds(scores, targets, weights)
+        found, true = scores >= thresholds, targets >= 0.5
     else:
         thresholds = np.full(logits.shape[1], DEFAULT_THRESHOLD)
         labels = np.arange(logits.shape[1])
         found = logits.argmax(axis=1)[:, None] == labels
         true = targets.argmax(axis=1)[:, None] == labels
     f1 = f1_score(true, found, average=None, zero_division=0.0, sample_weight=weights)
-    return model, thresholds, [float(score) for score in np.atleast_1d(f1)]
+    return Calibrated(messages, weights, logits, thresholds, np.atleast_1d(f1).tolist())
 
 
 def primary_macro_f1(

@@ -16,11 +16,12 @@ from pipeline.store import StageResult, run_stage
 from pipeline.training import processes
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from transformers import PreTrainedModel
 
+    from pipeline.inference.encoding import Encoder
     from pipeline.records import LabelledMessage
     from pipeline.training.examples import Examples
+    from pipeline.training.measure import Calibrated
     from pipeline.training.reference import TfidfReference
 
 REFERENCE_MESSAGES = 50_000
@@ -111,7 +112,6 @@ def _train(settings: Settings, folder: Path, progress: Progress) -> dict[str, An
     from pipeline.training.cost import cost_of
     from pipeline.training.export import write_folder
     from pipeline.training.finetune import SECONDS, finetune
-    from pipeline.training.measure import calibrated
     from pipeline.training.precision import check_device
     from pipeline.training.resources import check_disk
 
@@ -129,12 +129,10 @@ def _train(settings: Settings, folder: Path, progress: Progress) -> dict[str, An
 
     progress.note(f"Fine-tuning {settings.training.base} on {len(examples):,} messages.")
     model = finetune(base, examples, held_out, settings, work, progress)
-    model, thresholds, scores = calibrated(
-        model, held_out, settings.task.multi_label, _held_out_weights(settings, measure)
-    )
+    found = _calibrated(settings, model, encoder(settings, base), list(measure()))
     progress.note("Writing the model folder and the ONNX graph.")
-    write_folder(folder, model, base, settings, thresholds)
-    quick = _quick(settings, folder, learn, measure, progress)
+    write_folder(folder, model, base, settings, found.thresholds)
+    quick = _quick(folder, evenly(learn, STUDENT_MESSAGES), found, progress)
     _reference(settings, learn).save(folder / REFERENCE)
     counts = {
         "train": len(examples),
@@ -142,14 +140,14 @@ def _train(settings: Settings, folder: Path, progress: Progress) -> dict[str, An
         "from_public": len({m.id for m in _balanced(settings, learn) if origin(m) == "public"}),
     }
     cost = cost_of(time.perf_counter() - started, settings.training.device)
-    write_card(folder, settings, thresholds.tolist(), scores, counts, cost)
+    write_card(folder, settings, found.thresholds.tolist(), found.f1, counts, cost)
     if (work / "runs").exists():
         shutil.move(work / "runs", folder / "runs")
     shutil.rmtree(work)
     return {
         **counts,
         **quick,
-        "validation_macro_f1": round(sum(scores) / len(scores), 4),
+        "validation_macro_f1": round(sum(found.f1) / len(found.f1), 4),
         "cost": cost.as_counts(),
     }
 
@@ -196,32 +194,42 @@ def to_learn_from(settings: Settings, messages: Messages) -> Iterator[LabelledMe
 def _balanced(settings: Settings, messages: Messages) -> Iterator[LabelledMessage]:
     from pipeline.training.balance import balanced
 
-    share = settings.training.none_share if settings.task.multi_label else 1.0
-    return balanced(messages, share, settings.training.repeat, settings.seed)
+    training, most = settings.training, settings.training.messages
+    share = training.none_share if settings.task.multi_label else 1.0
+    some = (lambda: evenly(messages, most)) if most else messages
+    return balanced(some, share, training.repeat, settings.seed)
 
 
-def _held_out_weights(settings: Settings, messages: Messages) -> NDArray[np.float64]:
-    """How much each held-out message counts: in each origin as many ask as in training."""
+def _calibrated(
+    settings: Settings, model: PreTrainedModel, encode: Encoder, held_out: list[LabelledMessage]
+) -> Calibrated:
+    """Calibrated as if in each origin of the held-out messages as many asked as in training."""
     import numpy as np
 
     from pipeline.training.balance import weights
+    from pipeline.training.measure import calibrated
 
-    held_out = list(messages())
-    if not settings.task.multi_label:
-        return np.ones(len(held_out))
-    return weights(held_out, settings.training.none_share)
+    multi = settings.task.multi_label
+    count = weights(held_out, settings.training.none_share) if multi else np.ones(len(held_out))
+    return calibrated(model, encode, held_out, count, multi)
+
+
+def encoder(settings: Settings, base: Path) -> Encoder:
+    """How messages become what the model reads, in training and in use."""
+    from pipeline.inference.encoding import Encoder
+    from pipeline.inference.folder import TOKENIZER
+
+    training = settings.training
+    return Encoder(base / TOKENIZER, training.max_length, training.long_messages)
 
 
 def encoded(
     settings: Settings, base: Path, work: Path, train: Messages, validation: Messages
 ) -> tuple[Examples, Examples]:
     """Training and validation messages as the model reads them, in files under `work`."""
-    from pipeline.inference.encoding import Encoder
-    from pipeline.inference.folder import TOKENIZER
     from pipeline.training.examples import are_written, open_examples, write_examples
 
-    training = settings.training
-    encode = Encoder(base / TOKENIZER, training.max_length, training.long_messages)
+    encode = encoder(settings, base)
     for name, messages in (
         ("train", to_learn_from(settings, train)),
         ("validation", validation()),
@@ -232,16 +240,14 @@ def encoded(
 
 
 def _quick(
-    settings: Settings, folder: Path, train: Messages, validation: Messages, progress: Progress
+    folder: Path, learned: list[LabelledMessage], found: Calibrated, progress: Progress
 ) -> dict[str, Any]:
     """The 8-bit graph and the student beside the model that was just written."""
     from pipeline.training.compress import write_int8, write_student
 
-    learned = evenly(train, STUDENT_MESSAGES)
-    held_out, counts = list(validation()), _held_out_weights(settings, validation)
     return {
-        **write_int8(folder, learned, held_out, counts, progress),
-        **write_student(folder, learned, held_out, counts),
+        **write_int8(folder, learned, found, progress),
+        **write_student(folder, learned, found),
     }
 
 

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from pipeline.inference.classifier import Floats, certainty, decide, probabilities
 from pipeline.inference.student import Student, buckets_for, ngrams
 from pipeline.training.calibrate import Array, fit
-from pipeline.training.measure import primary_macro_f1
+from pipeline.training.measure import Calibrated, primary_macro_f1
 from pipeline.training.reference import log_odds
 
 LOSS_ALLOWED = 0.01
@@ -20,20 +20,6 @@ LOSS_ALLOWED = 0.01
 _REGULARISATION = 10.0
 _SEEN_IN = 2
 """Texts that an n-gram must stand in to count."""
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """What the student is calibrated and measured on: messages that nobody has learned from."""
-
-    ids: Sequence[Sequence[int]]
-    targets: Array
-    """Soft targets, shape (messages, labels)."""
-    primary: Sequence[str]
-    weights: Array
-    """How much each message counts, shape (messages,)."""
-    teacher: Floats
-    """The transformer's calibrated logits, shape (messages, labels)."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +35,9 @@ class Point:
 def fit_student(
     ids: Sequence[Sequence[int]],
     scores: Floats,
-    held_out: HeldOut,
+    held_out_ids: Sequence[Sequence[int]],
+    held_out: Calibrated,
     labels: Sequence[str],
-    thresholds: Floats,
     multi_label: bool,
 ) -> tuple[Student, list[Point]]:
     """Train a student.
@@ -59,9 +45,10 @@ def fit_student(
     Args:
         ids: encoded texts.
         scores: what to learn, shape (texts, labels): the annotators' shares, or probabilities.
-        held_out: for calibration, and for the certainty from which `balanced` trusts it.
+        held_out_ids: messages that nobody has learned from, encoded.
+        held_out: the same, and what the transformer says of them: for calibration, and for the
+            certainty from which `balanced` trusts the student.
         labels: of the task, in order.
-        thresholds: the transformer's, which the student's calibrated scores share.
         multi_label: of the task.
 
     Returns:
@@ -70,10 +57,10 @@ def fit_student(
     table, intercepts = _learned(ids, scores)
     unscaled = Student(table, np.ones(len(labels)), intercepts)
     calibration = fit(
-        unscaled.logits(held_out.ids), held_out.targets, multi_label, held_out.weights
+        unscaled.logits(held_out_ids), held_out.targets, multi_label, held_out.weights
     )
     student = Student(table, calibration.scale, calibration(intercepts))
-    curve = _curve(student.logits(held_out.ids), held_out, labels, thresholds, multi_label)
+    curve = _curve(student.logits(held_out_ids), held_out, labels, multi_label)
     return replace(student, sure_from=_sure_from(curve)), curve
 
 
@@ -108,21 +95,19 @@ def _linear(features: csr_matrix, score: Array) -> tuple[Array, float]:
 
 
 def _curve(
-    logits: Floats,
-    held_out: HeldOut,
-    labels: Sequence[str],
-    thresholds: Floats,
-    multi_label: bool,
+    logits: Floats, held_out: Calibrated, labels: Sequence[str], multi_label: bool
 ) -> list[Point]:
+    thresholds = held_out.thresholds
     sure = certainty(logits, thresholds, multi_label)
+    primary = held_out.primary
     points = []
     for percent in range(0, 101, 5):
         asked = round(len(sure) * percent / 100)
         border = np.sort(sure)[asked] if asked < len(sure) else np.inf
-        mixed = np.where((sure < border)[:, None], held_out.teacher, logits)
+        mixed = np.where((sure < border)[:, None], held_out.logits, logits)
         answers = decide(probabilities(mixed, multi_label), labels, thresholds, multi_label)
         found = [primary for primary, _ in answers]
-        f1 = primary_macro_f1(found, held_out.primary, labels, held_out.weights)
+        f1 = primary_macro_f1(found, primary, labels, held_out.weights)
         points.append(Point(float((sure < border).mean()), float(border), f1))
     return points
 

@@ -17,8 +17,9 @@ from pipeline.records import LabelledMessage, render
 from pipeline.settings import Settings
 from pipeline.store import read_manifest, read_records
 from pipeline.training import compress
+from pipeline.training.measure import Calibrated
 from pipeline.training.quantize import quantize, smooth
-from pipeline.training.student import HeldOut, fit_student
+from pipeline.training.student import fit_student
 
 needs_int8 = pytest.mark.skipif(
     not has_int8(), reason="this CPU has no 8-bit dot product (AVX-VNNI, AVX-512 VNNI or ARM's)"
@@ -53,6 +54,13 @@ def texts(held_out: list[LabelledMessage]) -> list[str]:
     return [render(m.subject, m.text) for m in held_out]
 
 
+@pytest.fixture(scope="module")
+def found(trained: Settings, held_out: list[LabelledMessage], texts: list[str]) -> Calibrated:
+    model = pipeline.load(trained.model_dir, backend="onnx")
+    logits, count = model.logits(texts), len(held_out)
+    return Calibrated(held_out, np.ones(count), logits, model.thresholds, [1.0] * 3)
+
+
 def test_training_says_what_it_wrote(trained: Settings) -> None:
     counts = read_manifest(trained.model_dir)["counts"]
     assert (trained.model_dir / STUDENT).is_file()
@@ -66,12 +74,13 @@ def test_training_says_what_it_wrote(trained: Settings) -> None:
 def test_eight_bits_that_lose_too_much_are_not_kept(
     folder: Path,
     held_out: list[LabelledMessage],
+    found: Calibrated,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(compress, "LOSS_ALLOWED", -1.0)
     notes = Notes()
-    found = compress.write_int8(folder, held_out, held_out, np.ones(len(held_out)), notes)
-    assert found["int8"] == ""
+    counts = compress.write_int8(folder, held_out, found, notes)
+    assert counts["int8"] == ""
     assert not (folder / ONNX_INT8).exists()
     assert "points of macro-F1 lost" in notes.lines[0]
     assert notes.lines[-1].startswith("No 8-bit graph is written")
@@ -81,13 +90,14 @@ def test_eight_bits_that_lose_too_much_are_not_kept(
 def test_a_cpu_that_cannot_measure_writes_nothing(
     folder: Path,
     held_out: list[LabelledMessage],
+    found: Calibrated,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(compress, "has_int8", lambda: False)
     (folder / ONNX_INT8).unlink(missing_ok=True)
     notes = Notes()
-    found = compress.write_int8(folder, held_out, held_out, np.ones(len(held_out)), notes)
-    assert found == {"int8": ""}
+    counts = compress.write_int8(folder, held_out, found, notes)
+    assert counts == {"int8": ""}
     assert not (folder / ONNX_INT8).exists()
     assert "this CPU cannot run it" in notes.lines[0]
 
@@ -129,6 +139,16 @@ def test_the_smoothed_graph_still_says_nearly_the_same(
     assert np.array_equal(together, alone), "three messages at a time, each as if it were alone"
 
 
+def said_of(targets: np.ndarray, primary: list[str], logits: np.ndarray) -> Calibrated:
+    """Held-out messages with such labels, of which the transformer says this."""
+    messages = [
+        LabelledMessage(str(number), "", primary=label, targets=tuple(row))
+        for number, (label, row) in enumerate(zip(primary, targets, strict=True))
+    ]
+    width = targets.shape[1]
+    return Calibrated(messages, np.ones(len(messages)), logits, np.full(width, 0.5), [1.0] * width)
+
+
 @pytest.mark.parametrize("multi_label", [True, False])
 def test_the_curve_ends_at_the_transformer(multi_label: bool) -> None:
     rng = np.random.default_rng(0)
@@ -140,8 +160,8 @@ def test_the_curve_ends_at_the_transformer(multi_label: bool) -> None:
         primary = ["a" if row[0] > 0 else "b" if row[1] > 0 else "none" for row in teacher]
     else:
         primary = [labels[i] for i in teacher.argmax(axis=1)]
-    held_out = HeldOut(ids, (scores > 0.5).astype(float), primary, np.ones(120), teacher)
-    student, curve = fit_student(ids, scores, held_out, labels, np.full(2, 0.5), multi_label)
+    held_out = said_of((scores > 0.5).astype(float), primary, teacher)
+    student, curve = fit_student(ids, scores, ids, held_out, labels, multi_label)
     assert [p.share for p in curve] == sorted(p.share for p in curve)
     assert curve[-1].macro_f1 == pytest.approx(1.0)
     chosen = next(p for p in curve if p.sure_from == student.sure_from)
@@ -159,11 +179,9 @@ def single_label_scores(targets: np.ndarray) -> np.ndarray:
     count, width = targets.shape
     labels, texts = [f"label {i}" for i in range(width)], invented_ids(count)
     primary = [labels[i] for i in targets.argmax(axis=1)]
-    held_out = HeldOut(texts, targets, primary, np.ones(count), 4 * targets)
-    halves = np.full(width, 0.5)
-    student, _ = fit_student(
-        invented_ids(count, seed=1), targets, held_out, labels, halves, multi_label=False
-    )
+    held_out = said_of(targets, primary, 4 * targets)
+    learned = invented_ids(count, seed=1)
+    student, _ = fit_student(learned, targets, texts, held_out, labels, multi_label=False)
     return probabilities(student.logits(texts), multi_label=False)
 
 

@@ -19,7 +19,7 @@ from pipeline.labeling.stage import label
 from pipeline.records import LabelledMessage
 from pipeline.settings import Settings
 from pipeline.store import read_manifest
-from pipeline.training.stage import evenly, train
+from pipeline.training.stage import evenly, to_learn_from, train
 
 MakeSettings = Callable[..., Settings]
 
@@ -158,3 +158,12 @@ def test_messages_are_taken_evenly_from_a_sorted_file(most: int) -> None:
 def test_few_messages_are_all_taken(count: int) -> None:
     messages = [LabelledMessage(str(number), "Hello.") for number in range(count)]
     assert evenly(lambda: iter(messages), 5) == messages
+
+
+def test_the_encoder_learns_from_no_more_messages_than_it_is_told(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    messages = [LabelledMessage(str(number), "Hello.") for number in range(100)]
+    for most, expected in ((0, 100), (10, 10), (500, 100)):
+        settings = make_settings(tmp_path, training={"messages": most})
+        assert len(list(to_learn_from(settings, lambda: iter(messages)))) == expected
