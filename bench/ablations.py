@@ -44,6 +44,7 @@ from pipeline.training.stage import encoded, encoder
 Floats = NDArray[np.float64]
 
 RESULTS = Path("bench/results/ablations")
+CODE = Path("pipeline/training")
 NONE_SHARE = 0.3
 RESAMPLES = 2000
 _NO_CROPS = ("training.augment.crops=0", "training.augment.silent_crops=0")
@@ -125,6 +126,7 @@ def _mark(settings: Settings, given: argparse.Namespace) -> str:
     """What must stay the same for a result to be kept, what the files hold included."""
     splits = [settings.label_dir / f"{name}.parquet" for name in SPLITS]
     files = [*splits, *settings.data.evidence, *settings.data.teacher, *given.external]
+    files += sorted(CODE.glob("*.py"))
     asked = [settings.training.model_dump_json(), *given.without, given.written]
     asked += [*map(str, files), *(sha256_file(path) for path in files_in(files))]
     return hashlib.sha256("\n".join(asked).encode()).hexdigest()[:8]

@@ -47,6 +47,7 @@ from pipeline.training.calibrate import DEFAULT_THRESHOLD, THRESHOLDS, f1_of_thr
 RESULTS = Path("bench/results/quality")
 ENVIRONMENTS = Path(".venv-bench")
 PEERS_FILE = Path("bench/_peers.py")
+CODE = Path("pipeline/training")
 INSTALLED: dict[str, tuple[str, ...]] = {
     "tfidf": (),
     "embedding": (),
@@ -204,7 +205,8 @@ def _mark(peer: str, task: Task) -> str:
     """What must stay the same for an answer to be kept; the messages name the folder."""
     if peer == OURS:
         settings = task.settings
-        learned = [sha256_file(path) for path in (*settings.data.evidence, *settings.data.teacher)]
+        read = [*settings.data.evidence, *settings.data.teacher, *sorted(CODE.glob("*.py"))]
+        learned = [sha256_file(path) for path in read]
         return f"{settings.training.model_dump_json()} {settings.seed} {learned}"
     return f"{INSTALLED[peer]} {sha256_file(PEERS_FILE)}"
 

@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from pipeline.errors import SettingsError
 from pipeline.records import NONE, LongMessages
@@ -300,7 +307,7 @@ class Training(Section):
     """Dropout on all other activations; null: as much as the base was made with. Drawing it is a
     fifth of the work on a CPU."""
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
-    warmup: Share = 0.1
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of all steps over which the learning rate rises."""
     patience: Positive = 2
     """Epochs without a better validation score before training stops."""
@@ -355,6 +362,10 @@ _SPACE: dict[str, Range | Choices] = {
 }
 
 
+_NOT_SEARCHED = ("base", "revision", "sha256")
+"""One base is loaded for all trials."""
+
+
 class Tune(Section):
     """The search for better settings (`outreach tune`)."""
 
@@ -366,7 +377,24 @@ class Tune(Section):
     """0: score on the validation split; 2 and more: by cross-validation over training and
     validation split. The test split is never read."""
     space: dict[str, Range | Choices] = _SPACE
-    """Per setting what may be tried: a range, or a list of choices."""
+    """Per setting what may be tried: a range, or a list of choices. Settings of training alone, and
+    not its base."""
+
+    @field_validator("space")
+    @classmethod
+    def _of_training(cls, space: dict[str, Range | Choices]) -> dict[str, Range | Choices]:
+        for key in space:
+            section, *names = key.split(".")
+            where: Any = Training if section == "training" else None
+            for name in names:
+                field = getattr(where, "model_fields", {}).get(name)
+                where = field and field.annotation
+            if where in (None, Training) or names[0] in _NOT_SEARCHED:
+                raise ValueError(
+                    f"{key!r} cannot be searched; expected a setting of training such as "
+                    "training.learning_rate, other than its base"
+                )
+        return space
 
 
 class Gate(Section):

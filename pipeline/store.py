@@ -282,6 +282,7 @@ def numbered_lines(files: Iterable[Path]) -> Iterator[tuple[str, str]]:
                 f"{path}: expected text in UTF-8, found something else at byte {error.start}; "
                 "save it as UTF-8."
             ) from None
-        for number, line in enumerate(text.splitlines(), start=1):
+        # Only here: `splitlines` would also cut at U+2028 and others, which JSON may hold.
+        for number, line in enumerate(text.split("\n"), start=1):
             if line.strip():
                 yield f"{path} line {number}", line

@@ -14,6 +14,7 @@ from pipeline.store import (
     StageResult,
     atomic_path,
     files_in,
+    numbered_lines,
     read_manifest,
     read_records,
     run_stage,
@@ -214,3 +215,13 @@ def test_folders_are_read_without_their_hidden_files(tmp_path: Path) -> None:
         (tmp_path / name).write_text("")
     found = [path.relative_to(tmp_path).as_posix() for path in files_in([tmp_path])]
     assert found == ["a/c.txt", "b.txt"]
+
+
+def test_only_the_end_of_a_line_ends_it(tmp_path: Path) -> None:
+    file = tmp_path / "lines.jsonl"
+    file.write_bytes('{"a": "x\u2028y\u0085z"}\r\n\r\n{"b": 1}\n'.encode())
+    lines = list(numbered_lines([file]))
+    assert lines == [
+        (f"{file} line 1", '{"a": "x\u2028y\u0085z"}'),
+        (f"{file} line 3", '{"b": 1}'),
+    ]

@@ -27,9 +27,10 @@ def measure(
     """All figures of a model, of the whole set or of the rows `where` holds.
 
     Returns:
-        `rows`; per label `ask.LABEL.support`, `.precision`, `.recall`, `.f1` and
-        `.average_precision`; `ask.macro_f1` (the mean over labels); `primary.accuracy` and
-        `primary.macro_f1` (over labels and none); `exact_match`; `calibration.ece` and `.brier`.
+        `rows`; per label `ask.LABEL.support`, `.precision`, `.recall`, `.f1`,
+        `.average_precision` and, where there may be several, `.ece`; `ask.macro_f1` (the mean over
+        labels); `primary.accuracy` and `primary.macro_f1` (over labels and none); `exact_match`;
+        `calibration.ece` and `.brier`.
     """
     rows = np.ones(len(gold), bool) if where is None else where
     support = gold.asks[rows].sum(axis=0)
@@ -40,7 +41,7 @@ def measure(
             for label, n in zip(gold.labels, support, strict=True)
         },
         **{
-            name: bootstrap.figure(values, centred=name == "calibration.ece")
+            name: bootstrap.figure(values, centred=name.endswith("ece"))
             for name, values in resampled(gold, scores, bootstrap, rows).items()
         },
     }
@@ -105,7 +106,10 @@ def _calibration(
     if gold.multi_label:  # a mean over labels; with one label a message, Brier's sum over classes
         squared = squared / len(gold.labels)
     sums = bootstrap.sums(np.column_stack([squared * rows, rows]))
-    return {
+    of_asks = {}
+    if gold.multi_label:
+        of_asks = {f"ask.{name}.ece": e for name, e in zip(gold.labels, binned, strict=True)}
+    return of_asks | {
         "calibration.ece": mean_defined(np.stack(binned, axis=-1)),
         "calibration.brier": ratio(sums[:, 0], sums[:, 1]),
     }

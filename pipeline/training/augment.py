@@ -103,15 +103,17 @@ def augmented(
     for message in messages():
         yield _varied(message, settings, rng)
         asks = _ask_spans(message.text, evidence.get(message.id, {}))
+        if set(asks) != set(message.asks):  # else a label would stay without its passage
+            asks = {}
         if asks and rng.random() < settings.carried_over and (host := _host(message, hosts, rng)):
             yield _varied(_carried_over(message, list(asks.values()), host, rng), settings, rng)
         if asks and rng.random() < settings.cut_out and (rest := _cut_out(message, asks)):
             yield _varied(rest, settings, rng)
-        if asks and set(asks) == set(message.asks):
-            if rng.random() < settings.crops and (crop := _crop(message, asks.values(), rng)):
-                yield crop
-            if rng.random() < settings.silent_crops and (crop := _silent_crop(message, asks, rng)):
-                yield crop
+        if asks and rng.random() < settings.crops and (crop := _crop(message, asks.values(), rng)):
+            yield crop
+        silent = asks and rng.random() < settings.silent_crops
+        if silent and (crop := _silent_crop(message, asks, rng)):
+            yield crop
 
 
 def _varied(message: LabelledMessage, settings: Augment, rng: random.Random) -> LabelledMessage:

@@ -42,6 +42,17 @@ class KeepBest(TrainerCallback):
         self._progress, self._watch = progress, watch
         self._mark = folder / "score.json"
 
+    @property
+    def stopped(self) -> bool:
+        """Whether training has ended early, perhaps in an earlier call."""
+        return bool(self._best_so_far().get("stopped"))
+
+    def _best_so_far(self) -> dict[str, Any]:
+        if not self._mark.exists():
+            return {}
+        found: dict[str, Any] = json.loads(self._mark.read_text(encoding="utf-8"))
+        return found
+
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
@@ -61,9 +72,7 @@ class KeepBest(TrainerCallback):
         """Compare with the best so far."""
         f1, loss = (kwargs["metrics"][f"eval_{name}"] for name in ("macro_f1", "loss"))
         score, epoch = [f1, -loss], round(state.epoch or 0)
-        best: dict[str, Any] = {"epoch": epoch}
-        if self._mark.exists():
-            best = json.loads(self._mark.read_text(encoding="utf-8"))
+        best = self._best_so_far() or {"epoch": epoch}
         # An epoch measured again, after an interruption, counts as new.
         better = epoch == best["epoch"] or score > best["score"]
         words = f"epoch {epoch}: validation macro-F1 {f1:.3f}, loss {loss:.3f}"
@@ -73,6 +82,8 @@ class KeepBest(TrainerCallback):
             write_json(self._mark, {"score": score, "epoch": epoch})
         elif not better and epoch - best["epoch"] >= self._patience:
             control.should_training_stop = True
+            if state.is_world_process_zero:
+                write_json(self._mark, best | {"stopped": True})
         if self._watch is not None:
             self._watch(epoch, f1)
 

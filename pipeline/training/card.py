@@ -48,18 +48,22 @@ The figures on messages it has not seen are in `report/index.html`.
 {% for row in rows -%}
 | {{ row.label }} | {{ "%.2f" | format(row.threshold) }} | {{ "%.3f" | format(row.f1) }} |
 {% endfor %}
+{% if shipped -%}
 ## What it is for, and what not
 
 For sorting one's own mail, and for research on outreach. Not for deciding about a person: the
 labels say what a message asks for, never what its sender deserves. Not for mail that its reader
 has no right to read, and not as the only reader of anything that must not be missed.
 
+{% endif -%}
 ## Limits
 
 - It knows the kinds of mail that it learned from; on mail from other places, times and trades it
   is less right. `outreach evaluate --data` measures it on yours.
+{% if shipped -%}
 - English only.
 - Most of its errors on real mail are asks that it takes for none.
+{% endif -%}
 - Of a message of more than {{ max_length }} tokens
   {{ {"windows": "other loaders see only the first; outreach-intent reads it in windows",
   "head": "it sees only the first", "head_tail": "it sees only half as many from each end"}
@@ -71,6 +75,15 @@ has no right to read, and not as the only reader of anything that must not be mi
 {{ "%.0f" | format(cost.watts) }} W: {{ "%.3f" | format(cost.kwh) }} kWh,
 {{ "%.0f" | format(1000 * cost.kg) }} g of CO2 at the world's mean of 2024.
 """
+
+
+_CORPUS = Path("data/raw/messages.jsonl")
+_HUB_NAMES = {
+    "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db": (
+        "sentence-transformers/all-MiniLM-L6-v2"
+    )
+}
+"""What weights that come in a package, known by their digest, are called on the Hub."""
 
 
 def write_card(
@@ -97,12 +110,14 @@ def write_card(
         rows=rows,
         counts=counts,
         cost=cost,
+        shipped=_is_shipped(settings),
     )
     data = _metadata(settings, f1, cost)
     ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}").save(folder / "README.md")
 
 
 def _metadata(settings: Settings, f1: Sequence[float], cost: Cost) -> ModelCardData:
+    shipped = _is_shipped(settings)
     named = dict(zip(settings.task.labels, f1, strict=True))
     figures = {"macro F1": sum(f1) / len(f1), **{f"F1 of {k}": v for k, v in named.items()}}
     results = [
@@ -119,11 +134,11 @@ def _metadata(settings: Settings, f1: Sequence[float], cost: Cost) -> ModelCardD
     ]
     return ModelCardData(
         model_name=settings.name,
-        base_model=settings.training.base if settings.training.revision else None,
-        license="apache-2.0",
+        base_model=_on_the_hub(settings),
+        license="apache-2.0" if shipped else None,
         library_name="transformers",
         pipeline_tag="text-classification",
-        language="en",
+        language="en" if shipped else None,
         tags=["outreach-intent"],
         eval_results=results,
         co2_eq_emissions={
@@ -133,3 +148,14 @@ def _metadata(settings: Settings, f1: Sequence[float], cost: Cost) -> ModelCardD
             "hardware_used": cost.device,
         },
     )
+
+
+def _is_shipped(settings: Settings) -> bool:
+    """Whether it learned from this project's own corpus: of other mail the card cannot know."""
+    return _CORPUS in settings.data.messages
+
+
+def _on_the_hub(settings: Settings) -> str | None:
+    if settings.training.revision:
+        return settings.training.base
+    return _HUB_NAMES.get(settings.training.sha256)

@@ -97,6 +97,27 @@ def check_length(base: Path, max_length: int) -> None:
         )
 
 
+def check_trackers(report_to: Sequence[str]) -> None:
+    """See that the trackers exist and are installed, before hours of work are told to them.
+
+    Raises:
+        InputError: one does not, or is not.
+    """
+    from transformers.integrations import integration_utils as trackers
+
+    there = trackers.get_available_reporting_integrations()  # type: ignore[no-untyped-call]
+    for name in report_to:
+        if name in there or name == "all":
+            continue
+        if name not in trackers.INTEGRATION_TO_CALLBACK:
+            known = ", ".join(sorted(trackers.INTEGRATION_TO_CALLBACK))
+            raise InputError(f"training.report_to: no tracker {name!r}; there are {known}.")
+        raise InputError(
+            f"training.report_to: {name} is not installed. Install the package of that name into "
+            ".venv, or take it out of the list."
+        )
+
+
 def _all_same(examples: Examples) -> bool:
     lengths = examples.ids.lengths
     if len(examples) < 2 or lengths.min() != lengths.max():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,8 @@ def write_student(
         Its macro-F1 on validation, and the share of messages that `balanced` passes on.
     """
     model = Classifier(folder)
+    if model.backend == "onnx-int8":  # `balanced` asks this one
+        held_out = replace(held_out, logits=model.logits(held_out.texts))
     student, curve = fit_student(
         model.encode(_texts(learned)),
         np.array([m.targets for m in learned]),

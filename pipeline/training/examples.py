@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.records import LabelledMessage, render
+from pipeline.store import atomic_path
 
 _TOKENS, _LENGTHS, _TARGETS = "tokens.i32", "lengths.npy", "targets.npy"
 _CHUNK = 1024
@@ -90,7 +91,8 @@ def write_examples(
             np.concatenate([np.asarray(row, np.int32) for row in rows]).tofile(out)
             targets.append(np.array([message.targets for message in chunk], np.float32))
     np.save(folder / _LENGTHS, np.concatenate(lengths))
-    np.save(folder / _TARGETS, np.concatenate(targets) if targets else np.zeros((0, 0), np.float32))
+    with atomic_path(folder / _TARGETS) as path, path.open("wb") as out:
+        np.save(out, np.concatenate(targets) if targets else np.zeros((0, 0), np.float32))
 
 
 def are_written(folder: Path) -> bool:

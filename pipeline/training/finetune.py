@@ -79,7 +79,7 @@ def finetune(
         lower = LowerPart(model, training.frozen_layers)
     trainer = _Tuner(model, train, validation, settings, work)
     if lower is not None:
-        trainer.feed_from_cache(lower, work, progress)
+        trainer.feed_from_cache(lower, work, progress, going_on=checkpoint is not None)
     if training.probe and not checkpoint:
         start_head(model, trainer.rows, training.probe, settings.task.multi_label, settings.seed)
 
@@ -90,7 +90,10 @@ def finetune(
         with lower.whole():
             model.save_pretrained(folder)
 
-    trainer.add_callback(KeepBest(work / _BEST, training.patience, save, progress, watch))
+    best = KeepBest(work / _BEST, training.patience, save, progress, watch)
+    if processes.told(best.stopped):  # and was interrupted after that
+        return _best(base, settings, work / _BEST)
+    trainer.add_callback(best)
     trainer.add_callback(KeepTime(work / SECONDS))
     if checkpoint:
         progress.note(f"Going on from {checkpoint.name}.")
@@ -186,7 +189,9 @@ class _Tuner(Trainer):
         self.add_callback(KeepAverage(self._average))
         self.remove_callback(PrinterCallback)  # it prints every log; ours is a bar
 
-    def feed_from_cache(self, lower: LowerPart, work: Path, progress: Progress) -> None:
+    def feed_from_cache(
+        self, lower: LowerPart, work: Path, progress: Progress, *, going_on: bool
+    ) -> None:
         """From here on, read what the frozen part says from files, if that is possible."""
         parts = {
             work / "frozen" / "train.states": self.rows.examples,
@@ -196,9 +201,9 @@ class _Tuner(Trainer):
         model = cast("PreTrainedModel", self.model)
         states = None
         if processes.is_first():
-            states = cached(lower, model, parts, training, progress)
+            states = cached(lower, model, parts, training, progress, going_on=going_on)
         if processes.told(states is not None) and states is None:  # the files are there now
-            states = cached(lower, model, parts, training, progress)
+            states = cached(lower, model, parts, training, progress, going_on=going_on)
         if states is not None:
             self.rows, self._held_out = map(Rows, parts.values(), states)
 
@@ -246,7 +251,7 @@ def _arguments(settings: Settings, batches: Buckets, work: Path) -> TrainingArgu
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(work / "runs")
     steps = -(-len(batches) // training.accumulate)
     numbers = half(training)
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(work / _CHECKPOINTS),
         num_train_epochs=training.epochs,
         per_device_train_batch_size=training.batch_size,
@@ -274,6 +279,9 @@ def _arguments(settings: Settings, batches: Buckets, work: Path) -> TrainingArgu
         label_names=["labels"],
         ddp_find_unused_parameters=False,  # every part of the model takes part in every step
     )
+    if arguments.n_gpu > 1:  # the Trainer would use them all in threads and sum up the losses
+        arguments._n_gpu = 1
+    return arguments
 
 
 def _metrics(multi_label: bool) -> Any:

@@ -7,6 +7,7 @@ the file, which gives the same weights as training with the part in place.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -131,6 +132,8 @@ def cached(
     parts: dict[Path, Examples],
     training: Training,
     progress: Progress,
+    *,
+    going_on: bool = False,
 ) -> list[NDArray[Any]] | None:
     """What the lower part says of all examples, from files that are written if need be.
 
@@ -140,6 +143,8 @@ def cached(
         parts: per file the examples it is for.
         training: says whether, in which numbers and up to which size.
         progress: where to report.
+        going_on: whether there is a checkpoint. If the files are not there, it is one of the whole
+            model, and must not be loaded into the upper part alone.
 
     Returns:
         Per part an array of shape (all tokens, width), read from its file as it is needed; None
@@ -154,6 +159,8 @@ def cached(
     here = next(iter(parts)).parent
     here.mkdir(parents=True, exist_ok=True)
     there = all(path.is_file() for path in parts)  # an interrupted run wrote them
+    if going_on and not there:
+        return None
     room = min(training.cache_gigabytes * 1e9, 0.8 * shutil.disk_usage(here).free)
     if not there and size > room:
         progress.note(
@@ -186,6 +193,9 @@ def _write(
     shape = (int(examples.ids.lengths.sum()), model.config.hidden_size)
     temporary = path.with_suffix(".tmp")
     states = np.memmap(temporary, dtype=training.cache, mode="w+", shape=shape)
+    if hasattr(os, "posix_fallocate"):  # else a disk that fills up later ends us by a signal
+        with temporary.open("r+b") as out:
+            os.posix_fallocate(out.fileno(), 0, states.nbytes)
     rows = Rows(examples)
     batches = Buckets(examples.ids.lengths, size=256, tokens=TOKENS_PER_BATCH)
     model.eval()  # type: ignore[no-untyped-call]

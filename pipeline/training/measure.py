@@ -17,6 +17,9 @@ from pipeline.training.calibrate import DEFAULT_THRESHOLD, Array, best_threshold
 from pipeline.training.examples import Examples, TokenRows
 from pipeline.training.export import fold
 
+_CHUNK = 4096
+"""Texts that stand in memory as token ids at a time."""
+
 
 def logits_of(model: PreTrainedModel, examples: Examples) -> Array:
     """Logits of encoded messages, shape (messages, labels)."""
@@ -31,11 +34,16 @@ def logits_of(model: PreTrainedModel, examples: Examples) -> Array:
 
 def logits_of_texts(model: PreTrainedModel, encode: Encoder, texts: Sequence[str]) -> Array:
     """As the saved model answers: of a long text the highest over its windows, (texts, labels)."""
-    windows, owners = encode.windows(texts)
-    lengths = np.array([len(ids) for ids in windows])
-    tokens = TokenRows(np.concatenate(windows).astype(np.int32), lengths)
-    no_targets = np.zeros((len(windows), 0), np.float32)
-    return highest(logits_of(model, Examples(tokens, no_targets)), owners, len(texts))
+    logits = np.empty((len(texts), int(model.config.num_labels or 0)))
+    for start in range(0, len(texts), _CHUNK):
+        part = texts[start : start + _CHUNK]
+        windows, owners = encode.windows(part)
+        lengths = np.array([len(ids) for ids in windows])
+        tokens = TokenRows(np.concatenate(windows).astype(np.int32), lengths)
+        no_targets = np.zeros((len(windows), 0), np.float32)
+        found = logits_of(model, Examples(tokens, no_targets))
+        logits[start : start + _CHUNK] = highest(found, owners, len(part))
+    return logits
 
 
 @dataclass(frozen=True)
@@ -110,7 +118,7 @@ def primary_macro_f1(
     weights: Array | None = None,
 ) -> float:
     """Macro-F1 of the primary over all labels, and `none` where it occurs; weights by message."""
-    classes = [*labels, NONE] if NONE in {*found, *true} else list(labels)
+    classes = list(dict.fromkeys([*labels, NONE] if NONE in {*found, *true} else labels))
     return float(
         f1_score(
             true, found, labels=classes, average="macro", zero_division=0.0, sample_weight=weights

@@ -35,7 +35,7 @@ def on_cpu(training: Training) -> bool:
     """Whether training runs on the CPU, because it is asked for or there is nothing better.
 
     Raises:
-        InputError: another device is asked for and not there.
+        InputError: another device is asked for and not there, or cannot train in these numbers.
     """
     check_device(training)
     if training.device != "auto":
@@ -47,7 +47,7 @@ def check_device(training: Training) -> None:
     """See that there is the device to train on; without it, the CPU would take over in silence.
 
     Raises:
-        InputError: it is not there.
+        InputError: it is not there, or cannot train in these numbers.
     """
     there = _devices()
     if training.device not in ("auto", *there):
@@ -55,6 +55,11 @@ def check_device(training: Training) -> None:
             f"training.device is {training.device}, but torch finds only {' and '.join(there)} "
             "here. Set training.device=auto to train on the best there is, or install a driver "
             f"and a torch that go with {training.device}."
+        )
+    if training.precision == "float16" and (training.device == "cpu" or there == ["cpu"]):
+        raise InputError(
+            "training.precision is float16, which a CPU cannot train in. Set "
+            "training.precision=auto, which takes what suits the device."
         )
 
 

@@ -60,8 +60,8 @@ def entries(models: Path) -> list[Entry]:
     found: dict[str, Entry] = {}
     names = {event["digest"]: event["name"] for event in history(models)}
     for folder in [*sorted(models.glob("*")), *sorted(models.glob(f"{KEPT}/*"))]:
-        if folder.is_symlink() or not (folder / CONTRACT).is_file():
-            continue
+        if folder.is_symlink() or not (folder / CONTRACT).is_file() or not read_manifest(folder):
+            continue  # the last two: not a model, or not yet a whole one
         entry = _entry(folder, current, names)
         found.setdefault(entry.digest, entry)
     return sorted(found.values(), key=lambda entry: entry.made, reverse=True)

@@ -59,7 +59,7 @@ def explained(folder: Path) -> Iterator[None]:
 
 _OUT_OF_MEMORY = (
     "training ran out of memory. Halve training.batch_size and double training.accumulate, which "
-    "learns the same; or set training.batch_tokens, lower training.max_length, or set "
+    "learns nearly the same; or set training.batch_tokens, lower training.max_length, or set "
     "training.lora_rank. With other settings training begins anew."
 )
 

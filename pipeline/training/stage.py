@@ -58,7 +58,7 @@ def train(settings: Settings, *, force: bool = False, progress: Progress = SILEN
             "cleaning": settings.ingest.cleaning.model_dump(mode="json"),
             "training": settings.training.model_dump(mode="json"),
         },
-        inputs=[*splits, *settings.data.evidence, *settings.data.teacher],
+        inputs=[*splits, *settings.data.evidence, *settings.data.teacher, *_local_base(settings)],
         output_dir=settings.model_dir,
         keep_partial=True,
         force=force,
@@ -74,6 +74,14 @@ def _splits(settings: Settings) -> list[Path]:
     if missing:
         raise InputError(f"{missing[0]}: not there yet; run `outreach label resolve` first.")
     return splits
+
+
+def _local_base(settings: Settings) -> list[Path]:
+    """The weights of a base that is a folder, where others may come to lie under the same name."""
+    from pipeline.inference.folder import WEIGHTS
+
+    weights = Path(settings.training.base).expanduser() / WEIGHTS
+    return [weights] if weights.is_file() else []
 
 
 def _quietly(settings: Settings, folder: Path, progress: Progress) -> dict[str, Any]:
@@ -92,8 +100,9 @@ def _help(settings: Settings) -> StageResult:
         from pipeline.training.examples import open_examples
         from pipeline.training.finetune import finetune
         from pipeline.training.quiet import quiet_libraries
+        from pipeline.training.resources import explained
 
-        with quiet_libraries():
+        with quiet_libraries(), explained(work):
             examples, held_out = (open_examples(work / name) for name in ("train", "validation"))
             finetune(resolve_base(settings.training), examples, held_out, settings, work, SILENT)
     return StageResult("train", settings.model_dir, skipped=work is None)
@@ -108,7 +117,7 @@ def _train(settings: Settings, folder: Path, progress: Progress) -> dict[str, An
     from pipeline.training.base import resolve_base
     from pipeline.training.callbacks import seconds_spent
     from pipeline.training.card import write_card
-    from pipeline.training.checks import check_examples, check_length
+    from pipeline.training.checks import check_examples, check_length, check_trackers
     from pipeline.training.cost import cost_of
     from pipeline.training.export import write_folder
     from pipeline.training.finetune import SECONDS, finetune
@@ -119,6 +128,7 @@ def _train(settings: Settings, folder: Path, progress: Progress) -> dict[str, An
     check_device(settings.training)
     base = resolve_base(settings.training)
     check_length(base, settings.training.max_length)
+    check_trackers(settings.training.report_to)
     check_disk(folder, base / WEIGHTS)
     work = folder / "work"
     started -= seconds_spent(work / SECONDS)

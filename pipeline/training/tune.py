@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,8 @@ from pipeline.training.quiet import quiet_libraries
 from pipeline.training.resources import check_disk, explained
 from pipeline.training.stage import Messages, encoded, split_messages
 
+_ALL_FAILED = 3
+"""Trials after which a search ends if none of them worked."""
 STUDY, TABLE, BEST = "study.db", "trials.csv", "best.yaml"
 
 
@@ -51,6 +52,8 @@ class Tried:
     """Validation macro-F1 of its best epoch, the mean over folds; None where it has none."""
     minutes: float
     settings: Mapping[str, Any]
+    reason: str = ""
+    """Why it failed, if it did."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +91,11 @@ def tune(settings: Settings, *, progress: Progress = SILENT) -> Search:
             progress.note("The search has used up its time; give it more with tune.minutes.")
     trials = _tried(study)
     if not any(trial.state == "complete" for trial in trials):
+        reasons = [trial.reason for trial in trials if trial.reason]
         raise DataError(
-            f"none of {len(trials)} trials could be finished; give the search more time "
-            f"(tune.minutes), or look at {folder / TABLE} for what failed."
+            f"none of {len(trials)} trials could be finished; "
+            + (f"the last one failed: {reasons[-1]}" if reasons else "give the search more time")
+            + f" (tune.minutes is {settings.tune.minutes:g}; {folder / TABLE} has them all)."
         )
     return Search(trials, folder, _seconds_left(study, settings))
 
@@ -103,9 +108,17 @@ def _go_on(study: optuna.Study, objective: _Objective) -> None:
             timeout=objective.seconds,
             n_trials=_trials_left(study, objective.settings),
             catch=(PipelineError,),
+            callbacks=[_give_up],
         )
     finally:
         _write(study, objective.settings, objective.folder)
+
+
+def _give_up(study: optuna.Study, trial: FrozenTrial) -> None:
+    """End a search in which nothing works: what failed three times will fail for hours."""
+    ended = [t for t in study.trials if t.state.is_finished()]
+    if len(ended) >= _ALL_FAILED and all("reason" in t.user_attrs for t in ended):
+        study.stop()
 
 
 class _Objective:
@@ -125,6 +138,22 @@ class _Objective:
         self._deadline = time.monotonic() + seconds
 
     def __call__(self, trial: Trial) -> float:
+        self._started = time.monotonic()
+        try:
+            return self._tried(trial)
+        except PipelineError as error:
+            trial.set_user_attr("reason", str(error))
+            raise
+        except KeyboardInterrupt:  # not the settings' fault: they are tried again
+            trial.study.enqueue_trial(trial.params)
+            raise
+        finally:
+            self._count(trial)
+
+    def _count(self, trial: Trial) -> None:
+        trial.set_user_attr("seconds", time.monotonic() - self._started)
+
+    def _tried(self, trial: Trial) -> float:
         chosen = {key: _suggest(trial, key, what) for key, what in self.settings.tune.space.items()}
         trial.set_user_attr("settings", chosen)
         settings = applied(self.settings, chosen)
@@ -152,6 +181,7 @@ class _Objective:
 
         def watch(epoch: int, score: float) -> None:
             seen.append(score)
+            self._count(trial)
             if len(self._folds) == 1:
                 trial.report(score, epoch)
             last = epoch >= settings.training.epochs
@@ -246,7 +276,11 @@ def _present(settings: Settings) -> dict[str, Any]:
         value: Any = settings
         for part in key.split("."):
             value = getattr(value, part)
-        if what.low <= value <= what.high if isinstance(what, Range) else value in what:
+        if isinstance(what, Range):
+            fits = value is not None and what.low <= value <= what.high
+        else:
+            fits = value in what
+        if fits:
             found[key] = value
     return found
 
@@ -293,8 +327,12 @@ def _where(
 
 
 def _seconds_left(study: optuna.Study, settings: Settings) -> float:
-    used = sum((t.duration or timedelta() for t in study.trials), timedelta())
-    return 60 * settings.tune.minutes - used.total_seconds()
+    return 60 * settings.tune.minutes - sum(map(_seconds, study.trials))
+
+
+def _seconds(trial: FrozenTrial) -> float:
+    """What a trial has taken; of one that was killed, up to the last epoch it measured."""
+    return float(trial.user_attrs.get("seconds", 0.0))
 
 
 def _trials_left(study: optuna.Study, settings: Settings) -> int | None:
@@ -318,8 +356,9 @@ def _row(trial: FrozenTrial) -> Tried:
         if trial.value is not None
         else max(trial.intermediate_values.values(), default=None)
     )
-    minutes = (trial.duration or timedelta()).total_seconds() / 60
-    return Tried(trial.number, state, seen, minutes, trial.user_attrs.get("settings", {}))
+    facts = trial.user_attrs
+    chosen, reason = facts.get("settings", {}), facts.get("reason", "")
+    return Tried(trial.number, state, seen, _seconds(trial) / 60, chosen, reason)
 
 
 def _write(study: optuna.Study, settings: Settings, folder: Path) -> None:
@@ -328,11 +367,11 @@ def _write(study: optuna.Study, settings: Settings, folder: Path) -> None:
     names = list(settings.tune.space)
     with atomic_path(folder / TABLE) as path, path.open("w", newline="", encoding="utf-8") as out:
         table = csv.writer(out)
-        table.writerow(["trial", "state", "macro_f1", "minutes", *names])
+        table.writerow(["trial", "state", "macro_f1", "minutes", *names, "reason"])
         for t in trials:
             score = "" if t.score is None else f"{t.score:.4f}"
             values = [t.settings.get(name, "") for name in names]
-            table.writerow([t.number, t.state, score, f"{t.minutes:.2f}", *values])
+            table.writerow([t.number, t.state, score, f"{t.minutes:.2f}", *values, t.reason])
     if trials and trials[0].state == "complete":
         best = to_yaml(applied(settings, trials[0].settings))
         with atomic_path(folder / BEST) as path:

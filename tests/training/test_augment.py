@@ -1,5 +1,6 @@
 """Variation changes how a message looks, and its label only with the words that make the ask."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,11 @@ def test_an_ask_is_carried_over_as_a_whole_sentence_with_its_targets() -> None:
     assert "Bring the slides." in made.text
     assert "boxes" not in made.text
     assert (made.asks, made.targets) == (ASKING.asks, ASKING.targets)
+
+
+def test_asks_are_not_carried_over_where_the_passage_of_one_is_not_known() -> None:
+    two = replace(ASKING, asks=("information", "influence"), targets=(1.0, 1.0, 0.0))
+    assert varied(two, SILENT, carried_over=1.0, cut_out=1.0, crops=1.0) == [two, SILENT]
 
 
 def test_a_message_without_its_ask_asks_for_next_to_nothing() -> None:

@@ -1,9 +1,11 @@
 """Messages are encoded as a stream, and long ones as the settings say."""
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -109,3 +111,20 @@ def test_a_message_without_end_is_read_in_so_many_windows(tiny_base: Path) -> No
     assert len(rows) == MOST_WINDOWS
     assert 0 < encoder.read_until([text])[0] < len(text)
     assert encoder.read_until(["museum letter"]) == [len("museum letter")]
+
+
+def test_targets_that_were_half_written_do_not_count(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = np.save
+
+    def full_disk(where: object, array: np.ndarray) -> None:
+        real(where, array)
+        if array.ndim == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full_disk)
+    encode = Encoder(tiny_base / "tokenizer.json", 48)
+    with pytest.raises(OSError, match="No space"):
+        write_examples(iter(labelled(30)), encode, tmp_path / "x")
+    assert not are_written(tmp_path / "x")

@@ -20,6 +20,7 @@ from pipeline.training.callbacks import seconds_spent
 from pipeline.training.checks import check_examples, check_length
 from pipeline.training.examples import Examples
 from pipeline.training.finetune import SECONDS, finetune, load_for_training
+from pipeline.training.frozen import LowerPart, cached
 from pipeline.training.lora import add_lora
 from pipeline.training.measure import logits_of
 from pipeline.training.optimizer import rate_of
@@ -345,3 +346,37 @@ def test_a_single_label_task_is_not_told_of_thresholds_it_has_not(
     silent = Examples(split[1].ids, split[1].targets * np.float32([1, 1, 0]))
     check_examples(split[0], silent, one_label, Notes(notes))
     assert not any("threshold" in note for note in notes)
+
+
+def test_training_that_had_ended_early_is_not_taken_up_again(
+    tiny_base: Path, split: Split, options: Options, tmp_path: Path
+) -> None:
+    settings = options(epochs=9, patience=1, learning_rate=1e-9, head_learning_rate=1e-9)
+    epochs: list[int] = []
+
+    def again() -> dict[str, torch.Tensor]:
+        with quiet_libraries():
+            model = finetune(
+                tiny_base, *split, settings, tmp_path, SILENT, lambda epoch, _: epochs.append(epoch)
+            )
+        return model.state_dict()
+
+    first = again()
+    ended = list(epochs)
+    assert len(ended) < 9, "nothing gets better at such a rate"
+    assert alike(first, again())
+    assert epochs == ended
+
+
+def test_a_checkpoint_of_the_whole_model_is_not_loaded_into_its_upper_part(
+    tiny_base: Path, split: Split, options: Options, tmp_path: Path
+) -> None:
+    settings = options(frozen_layers=1, cache="float32")
+    model = load_for_training(tiny_base, settings)
+    lower = LowerPart(model, 1)
+    parts = {tmp_path / "train.states": split[0]}
+    asked = (lower, model, parts, settings.training, SILENT)
+    assert cached(*asked, going_on=True) is None
+    assert cached(*asked) is not None
+    lower.put_back()
+    assert cached(*asked, going_on=True) is not None, "the files are there now"

@@ -67,3 +67,11 @@ def test_16_bits_learn_what_32_do(
     exact, rounded = logits("float32"), logits("bfloat16")
     assert not np.array_equal(exact, rounded)
     assert np.corrcoef(exact.ravel(), rounded.ravel())[0, 1] > 0.98
+
+
+@pytest.mark.parametrize("device", ["cpu", "auto"])
+def test_float16_on_a_cpu_is_refused(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(InputError, match="a CPU cannot train in"):
+        check_device(Training(device=device, precision="float16"))

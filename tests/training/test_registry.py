@@ -18,7 +18,8 @@ def models(trained: Settings, tmp_path: Path) -> Path:
     for name in ("old", "new"):
         shutil.copytree(trained.model_dir, folder / name)
     change(folder / "new", b"other weights", "2999-01-01T00:00:00+00:00")
-    (folder / "half.partial").mkdir()
+    (folder / "half.partial").mkdir()  # what training leaves when it is killed at its end
+    shutil.copy(folder / "old" / "outreach.json", folder / "half.partial")
     return folder
 
 

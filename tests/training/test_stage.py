@@ -11,14 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from huggingface_hub import ModelCard
 from safetensors.numpy import load_file
 
 from pipeline.errors import InputError
 from pipeline.ingestion.stage import ingest
 from pipeline.labeling.stage import label
 from pipeline.records import LabelledMessage
-from pipeline.settings import Settings
+from pipeline.settings import Settings, load_settings
 from pipeline.store import read_manifest
+from pipeline.training.card import write_card
+from pipeline.training.cost import Cost
 from pipeline.training.stage import evenly, to_learn_from, train
 
 MakeSettings = Callable[..., Settings]
@@ -45,6 +48,54 @@ def test_the_model_folder_holds_what_its_readme_says(trained: Settings) -> None:
     assert not [name for name in found if "checkpoint" in name or name.startswith("work")]
 
 
+def test_training_can_be_looked_at_in_tensorboard(trained: Settings) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    (events,) = (trained.model_dir / "runs").rglob("events.out.tfevents.*")
+    told = EventAccumulator(str(events)).Reload().Tags()["scalars"]
+    assert {"train/loss", "train/learning_rate", "eval/macro_f1", "eval/loss"} <= set(told)
+
+
+def test_the_card_is_one_the_hub_can_read(trained: Settings) -> None:
+    card = ModelCard.load(trained.model_dir / "README.md")
+    assert card.data.pipeline_tag == "text-classification"
+    (macro, *of_labels) = card.data.eval_results
+    assert macro.metric_name == "macro F1"
+    assert len(of_labels) == len(trained.task.labels)
+    assert card.data.co2_eq_emissions["emissions"] > 0
+
+
+def test_the_card_of_other_mail_claims_nothing_that_only_holds_of_the_corpus(
+    trained: Settings, tmp_path: Path
+) -> None:
+    def card(settings: Settings) -> ModelCard:
+        counts = {"train": 9, "validation": 9, "from_public": 0}
+        cost = Cost(60.0, "2 cores", 20.0)
+        write_card(tmp_path, settings, [0.5] * 3, [0.5] * 3, counts, cost)
+        return ModelCard.load(tmp_path / "README.md")
+
+    others = card(trained)
+    assert (others.data.language, others.data.license) == (None, None)
+    assert "English" not in others.text
+    shipped = card(load_settings(Path("configs/default.yaml")))
+    assert (shipped.data.language, shipped.data.license) == ("en", "apache-2.0")
+    assert shipped.data.base_model == "sentence-transformers/all-MiniLM-L6-v2"
+    assert "English only" in shipped.text
+    assert "## What it is for" in shipped.text
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("tensorbord", "no tracker 'tensorbord'"), ("comet_ml", "is not installed")]
+)
+def test_a_tracker_that_is_not_there_is_refused_before_anything_is_encoded(
+    make_settings: MakeSettings, tmp_path: Path, name: str, words: str
+) -> None:
+    settings = prepared(make_settings(tmp_path, training={"report_to": [name]}))
+    with pytest.raises(InputError, match=words):
+        train(settings)
+    assert not list(settings.model_dir.with_name("tiny.partial").rglob("targets.npy"))
+
+
 def test_labels_stand_by_name_in_the_config(trained: Settings) -> None:
     config = json.loads((trained.model_dir / "config.json").read_text())
     assert list(config["id2label"].values()) == list(trained.task.labels)
@@ -56,6 +107,8 @@ def test_the_manifest_says_what_made_it(trained: Settings) -> None:
     assert manifest["settings"]["training"]["epochs"] == trained.training.epochs
     assert "model.safetensors" in manifest["outputs"]
     assert "torch" in manifest["versions"]
+    weights = Path(trained.training.base) / "model.safetensors"
+    assert str(weights) in manifest["inputs"], "other weights there are another base"
 
 
 def prepared(settings: Settings) -> Settings:

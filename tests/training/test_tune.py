@@ -2,10 +2,13 @@
 
 import csv
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import optuna
 import pytest
+from optuna.trial import TrialState
+from pydantic import ValidationError
 
 from pipeline.errors import DataError, SettingsError
 from pipeline.labeling.split import SPLITS
@@ -88,6 +91,41 @@ def test_a_trial_that_was_killed_is_tried_again(
     states = [trial.state for trial in found.trials]
     assert states == ["complete", "failed"]
     assert found.trials[0].settings == as_they_are(search())
+
+
+def scored(base, train, held_out, settings, work, progress, watch):  # type: ignore[no-untyped-def]
+    """Stands for training where only what is around it matters."""
+    watch(1, 0.5)
+
+
+def test_an_interrupted_trial_is_tried_again(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "finetune", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tune(search(trials=1))
+    monkeypatch.setattr(module, "finetune", scored)
+    found = tune(search(trials=1))
+    assert [trial.state for trial in found.trials] == ["complete", "failed"]
+    assert found.trials[0].settings == as_they_are(search())
+
+
+def test_the_night_after_a_kill_is_not_search_time(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "finetune", scored)
+    settings = search(trials=1)
+    folder = settings.data.processed / settings.name / "tune"
+    folder.mkdir(parents=True)
+    killed = optuna.trial.create_trial(state=TrialState.RUNNING)
+    killed.datetime_start = datetime.now() - timedelta(days=1)
+    module._study(settings, Path(settings.training.base), folder).add_trial(killed)
+    found = tune(settings)
+    assert [trial.state for trial in found.trials] == ["complete", "failed"]
+    assert found.seconds_left > 3500
 
 
 @pytest.mark.parametrize(
@@ -174,14 +212,15 @@ def test_what_fails_is_in_the_table_and_the_search_goes_on(
         raise DataError("the loss is nan")
 
     monkeypatch.setattr(module, "finetune", fails)
-    with pytest.raises(DataError, match=r"none of \d+ trials could be finished"):
-        tune(search(trials=0, minutes=0.002))
+    settings = search(trials=0)
+    with pytest.raises(DataError, match=r"none of 3 trials .* failed: the loss is nan"):
+        tune(settings)  # and gives up long before the hour is over
+    table = settings.data.processed / settings.name / "tune" / "trials.csv"
+    with table.open(encoding="utf-8", newline="") as lines:
+        assert {row["reason"] for row in csv.DictReader(lines)} == {"the loss is nan"}
 
 
 def test_used_up_time_is_said(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
-    def scored(base, train, held_out, settings, work, progress, watch):  # type: ignore[no-untyped-def]
-        watch(1, 0.5)
-
     monkeypatch.setattr(module, "finetune", scored)
     tune(search(trials=1))
     notes: list[str] = []
@@ -192,3 +231,18 @@ def test_used_up_time_is_said(search: Search, monkeypatch: pytest.MonkeyPatch) -
 def test_a_setting_that_does_not_exist_is_refused(search: Search) -> None:
     with pytest.raises(SettingsError, match=r"training\.rate: unknown setting"):
         applied(search(), {"training.rate": 1})
+
+
+@pytest.mark.parametrize(
+    "key", ["training.rate", "training.base", "label.test", "training", "training.seed.x"]
+)
+def test_only_settings_of_training_are_searched(key: str) -> None:
+    with pytest.raises(ValidationError, match="cannot be searched"):
+        Tune(space={key: (1, 2)})
+    assert Tune(space={"training.augment.crops": (0.0, 0.5)}).space
+
+
+def test_a_setting_that_is_left_to_the_base_starts_from_nothing(search: Search) -> None:
+    settings = search(space={"training.dropout": Range(low=0.0, high=0.3)})
+    assert settings.training.dropout is None
+    assert module._present(settings) == {}
