@@ -1,8 +1,11 @@
 """Fine-tuning a real tiny model: each option does what its words say, and nothing else."""
 
 import errno
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +31,8 @@ from pipeline.training.probe import start_head
 from pipeline.training.quiet import quiet_libraries
 from pipeline.training.resources import ResourceError, check_disk, explained
 from tests.training.test_stage import Notes
+
+needs_lora = pytest.mark.skipif(not find_spec("peft"), reason="the extra `lora` is not installed")
 
 Options = Callable[..., Settings]
 Split = tuple[Examples, Examples]
@@ -196,8 +201,9 @@ def test_the_average_moves_slowly_and_comes_back_from_a_checkpoint(tmp_path: Pat
     [
         {"frozen_layers": 1, "averaging": 0.9, "probe": 50, "accumulate": 2},
         {"frozen_layers": -1, "layer_decay": 0.8, "batch_tokens": 200, "balance": "focal"},
+        pytest.param({"lora_rank": 2}, marks=needs_lora),
     ],
-    ids=["cached and averaged", "whole, by tokens"],
+    ids=["cached and averaged", "whole, by tokens", "low-rank"],
 )
 def test_interrupted_training_reaches_the_weights_of_an_unbroken_run(
     lively_base: Path, split: Split, options: Options, tmp_path: Path, training: dict[str, object]
@@ -380,3 +386,41 @@ def test_a_checkpoint_of_the_whole_model_is_not_loaded_into_its_upper_part(
     assert cached(*asked) is not None
     lower.put_back()
     assert cached(*asked, going_on=True) is not None, "the files are there now"
+
+
+class Watched:
+    """A progress that keeps what is shown, and is its own bar."""
+
+    def __init__(self) -> None:
+        self.steps: float = 0
+        self.length: float | None = None
+        self.words: list[str] = []
+
+    def note(self, line: str) -> None:
+        """Not of interest."""
+
+    @contextmanager
+    def task(self, name: str, total: float | None = None) -> Iterator["Watched"]:
+        self.steps, self.length = 0, total
+        yield self
+
+    def advance(self, units: float = 1) -> None:
+        self.steps += units
+
+    def total(self, units: float) -> None:
+        self.length = units
+
+    def describe(self, words: str) -> None:
+        self.words.append(words)
+
+
+def test_the_bar_knows_how_far_training_is_and_how_well_it_goes(
+    tiny_base: Path, split: Split, options: Options, tmp_path: Path
+) -> None:
+    shown = Watched()
+    with quiet_libraries():
+        finetune(tiny_base, *split, options(epochs=2), tmp_path, shown)
+    assert shown.length
+    assert shown.steps == shown.length
+    assert re.fullmatch(r"train \(loss \d\.\d{3}\)", shown.words[0])
+    assert re.fullmatch(r"train \(loss \d\.\d{3}, macro-F1 \d\.\d{3}\)", shown.words[-1])

@@ -110,5 +110,7 @@ def test_the_command_lists_promotes_and_compares(models: Path) -> None:
     assert "old" in said()
     assert "is now old" in said("promote", "old")
     assert "old (production)" in said()
+    said("promote", "new")
+    assert "is now old" in said("rollback")
     compared = said("compare", "old", "new")
     assert "primary.macro_f1" in compared
