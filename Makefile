@@ -37,7 +37,7 @@ $(STAMP): requirements.lock pyproject.toml
 train: $(STAMP) ## Ingest, label, train and evaluate with CONFIG (skips what has not changed)
 	@$(OUTREACH) run --config $(CONFIG)
 
-quick: $(STAMP) ## The same in a quarter of the time, at a cost in quality
+quick: $(STAMP) ## A first look in three minutes, at a cost in quality
 	@$(OUTREACH) run --config configs/quick.yaml
 
 ingest: $(STAMP) ## Only the first stage: files to messages
