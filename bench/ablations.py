@@ -121,6 +121,8 @@ def main() -> None:
     """Train what is missing and print the table."""
     given = _arguments()
     one_by_one = [[name] for name in _archives(given)] if given.leave_one_out else []
+    if given.leave_one_out and not one_by_one:
+        raise SystemExit("There are no public messages; `outreach ingest --public` fetches them.")
     for without in one_by_one or [given.without]:
         if one_by_one:
             print(f"\nwithout {without[0]}:")
@@ -148,7 +150,7 @@ def _result(name: str, seed: int, without: Sequence[str], given: argparse.Namesp
 
 def _archives(given: argparse.Namespace) -> list[str]:
     """The sources of the public messages."""
-    settings = load_settings(given.config)
+    settings = load_settings(given.config, given.set)
     rows = read_records(settings.label_dir / f"{SPLITS[0]}.parquet", LabelledMessage)
     return sorted({m.source for m in rows if origin(m) == "public"})
 

@@ -358,7 +358,7 @@ _SPACE: dict[str, Range | Choices] = {
     "training.balance": ("none", "balanced", "focal"),
     "training.label_smoothing": (0.0, 0.05, 0.1),
     "training.averaging": (0.0, 0.98, 0.995),
-    "training.none_share": (0.4, 0.6, 1.0),
+    "training.none_share": (0.3, 0.45, 0.6, 1.0),
 }
 
 
@@ -389,7 +389,8 @@ class Tune(Section):
             for name in names:
                 field = getattr(where, "model_fields", {}).get(name)
                 where = field and field.annotation
-            if where in (None, Training) or names[0] in _NOT_SEARCHED:
+            is_section = isinstance(where, type) and issubclass(where, Section)
+            if where is None or is_section or names[0] in _NOT_SEARCHED:
                 raise ValueError(
                     f"{key!r} cannot be searched; expected a setting of training such as "
                     "training.learning_rate, other than its base"

@@ -201,7 +201,7 @@ def _cut_out(
         kept.append(message.text[place : max(start, place)])
         place = max(place, end)
     text = re.sub(r"[ \t]+", " ", "".join([*kept, message.text[place:]])).strip()
-    if len(text.split()) < _SHORTEST_REST or set(asks) != set(message.asks):
+    if len(text.split()) < _SHORTEST_REST:
         return None
     return replace(_silenced(message, text), subject=message.subject)
 

@@ -107,7 +107,7 @@ def check_trackers(report_to: Sequence[str]) -> None:
 
     there = trackers.get_available_reporting_integrations()  # type: ignore[no-untyped-call]
     for name in report_to:
-        if name in there or name == "all":
+        if name in (*there, "all", "none"):
             continue
         if name not in trackers.INTEGRATION_TO_CALLBACK:
             known = ", ".join(sorted(trackers.INTEGRATION_TO_CALLBACK))

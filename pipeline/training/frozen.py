@@ -143,8 +143,8 @@ def cached(
         parts: per file the examples it is for.
         training: says whether, in which numbers and up to which size.
         progress: where to report.
-        going_on: whether there is a checkpoint. If the files are not there, it is one of the whole
-            model, and must not be loaded into the upper part alone.
+        going_on: whether there is a checkpoint. It is one of the upper part alone if the files were
+            used when it was written, else one of the whole model; it must go into the same.
 
     Returns:
         Per part an array of shape (all tokens, width), read from its file as it is needed; None
@@ -158,11 +158,15 @@ def cached(
     size = tokens * width * kind.itemsize
     here = next(iter(parts)).parent
     here.mkdir(parents=True, exist_ok=True)
-    there = all(path.is_file() for path in parts)  # an interrupted run wrote them
-    if going_on and not there:
+    used = here.with_name("cached")  # outlives the large files, which may be removed for room
+    if going_on and not used.is_file():
         return None
+    there = all(path.is_file() for path in parts)  # an interrupted run wrote them
+    if not there:
+        for half_written in here.glob("*.tmp"):
+            half_written.unlink()
     room = min(training.cache_gigabytes * 1e9, 0.8 * shutil.disk_usage(here).free)
-    if not there and size > room:
+    if not there and not going_on and size > room:
         progress.note(
             f"Not keeping what the frozen layers say: it takes {size / 1e9:.1f} GB, "
             f"training.cache_gigabytes allows {training.cache_gigabytes:g} GB and the disk has "
@@ -179,6 +183,7 @@ def cached(
         shape = (int(examples.ids.lengths.sum()), width)
         found.append(np.memmap(path, dtype=kind, mode="r", shape=shape))
     lower.take_out()
+    used.touch()
     return found
 
 

@@ -29,7 +29,7 @@ from pipeline.records import LabelledMessage
 from pipeline.settings import Range, Settings, parse_settings, to_yaml
 from pipeline.store import atomic_path, files_in, sha256_file
 from pipeline.training.base import resolve_base
-from pipeline.training.checks import check_examples, check_length
+from pipeline.training.checks import check_examples, check_length, check_trackers
 from pipeline.training.finetune import finetune
 from pipeline.training.precision import check_device
 from pipeline.training.quiet import quiet_libraries
@@ -79,6 +79,7 @@ def tune(settings: Settings, *, progress: Progress = SILENT) -> Search:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder / "work", ignore_errors=True)
     check_device(settings.training)
+    check_trackers(settings.training.report_to)
     base = resolve_base(settings.training)
     folds = _folds(settings)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -91,10 +92,10 @@ def tune(settings: Settings, *, progress: Progress = SILENT) -> Search:
             progress.note("The search has used up its time; give it more with tune.minutes.")
     trials = _tried(study)
     if not any(trial.state == "complete" for trial in trials):
-        reasons = [trial.reason for trial in trials if trial.reason]
+        failed = [trial for trial in trials if trial.reason]
         raise DataError(
             f"none of {len(trials)} trials could be finished; "
-            + (f"the last one failed: {reasons[-1]}" if reasons else "give the search more time")
+            + (f"one failed: {failed[0].reason}" if failed else "give the search more time")
             + f" (tune.minutes is {settings.tune.minutes:g}; {folder / TABLE} has them all)."
         )
     return Search(trials, folder, _seconds_left(study, settings))
@@ -116,8 +117,9 @@ def _go_on(study: optuna.Study, objective: _Objective) -> None:
 
 def _give_up(study: optuna.Study, trial: FrozenTrial) -> None:
     """End a search in which nothing works: what failed three times will fail for hours."""
-    ended = [t for t in study.trials if t.state.is_finished()]
-    if len(ended) >= _ALL_FAILED and all("reason" in t.user_attrs for t in ended):
+    failed = ["reason" in t.user_attrs for t in study.trials]
+    worked = [t.state in (TrialState.COMPLETE, TrialState.PRUNED) for t in study.trials]
+    if sum(failed) >= _ALL_FAILED and not any(worked):
         study.stop()
 
 
@@ -277,7 +279,7 @@ def _present(settings: Settings) -> dict[str, Any]:
         for part in key.split("."):
             value = getattr(value, part)
         if isinstance(what, Range):
-            fits = value is not None and what.low <= value <= what.high
+            fits = isinstance(value, int | float) and what.low <= value <= what.high
         else:
             fits = value in what
         if fits:

@@ -22,7 +22,7 @@ def messages(trained: Settings) -> list[LabelledMessage]:
 def test_long_messages_are_read_as_in_use(
     trained: Settings, messages: list[LabelledMessage], long_messages: str
 ) -> None:
-    saved = pipeline.load(trained.model_dir)
+    saved = pipeline.load(trained.model_dir, backend="onnx")
     limit = trained.training.max_length
     encode = Encoder(trained.model_dir / TOKENIZER, limit, long_messages)  # type: ignore[arg-type]
     long = " ".join(m.text for m in messages[:20])

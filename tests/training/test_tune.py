@@ -234,12 +234,26 @@ def test_a_setting_that_does_not_exist_is_refused(search: Search) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["training.rate", "training.base", "label.test", "training", "training.seed.x"]
+    "key",
+    [
+        "training.rate",
+        "training.base",
+        "label.test",
+        "training",
+        "training.seed.x",
+        "training.augment",
+    ],
 )
 def test_only_settings_of_training_are_searched(key: str) -> None:
     with pytest.raises(ValidationError, match="cannot be searched"):
         Tune(space={key: (1, 2)})
     assert Tune(space={"training.augment.crops": (0.0, 0.5)}).space
+
+
+@pytest.mark.parametrize("name", ["default", "quick"])
+def test_the_first_trial_of_a_shipped_search_is_the_settings_as_they_are(name: str) -> None:
+    settings = load_settings(Path(f"configs/{name}.yaml"))
+    assert set(module._present(settings)) == set(settings.tune.space)
 
 
 def test_a_setting_that_is_left_to_the_base_starts_from_nothing(search: Search) -> None:
