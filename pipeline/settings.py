@@ -269,6 +269,9 @@ class Training(Section):
     head_learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-3
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     """The learning rate of an encoder layer over that of the layer above it; 1: all alike."""
+    pooling: Literal["first", "mean"] = "first"
+    """What the classifier reads: what the encoder says of the first token; or the mean of what it
+    says of all, by a layer more (BERT and RoBERTa), which suits few messages a label."""
     probe: Annotated[int, Field(ge=0)] = 0
     """Start the head from a logistic regression on the untrained base's features of at most so
     many messages; 0: start it from random weights."""

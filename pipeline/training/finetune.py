@@ -32,6 +32,7 @@ from pipeline.training.frozen import LowerPart, cached, longest_stack
 from pipeline.training.lora import add_lora, merge_lora
 from pipeline.training.loss import loss_of
 from pipeline.training.optimizer import optimizer_of
+from pipeline.training.pooling import pool_mean
 from pipeline.training.precision import half, on_cpu
 from pipeline.training.probe import start_head
 
@@ -124,6 +125,8 @@ def load_for_training(base: Path, settings: Settings) -> PreTrainedModel:
         local_files_only=True,
         dtype=torch.float32,
     )
+    if training.pooling == "mean":
+        pool_mean(model)
     if training.frozen_layers < len(longest_stack(model.base_model)[2]):  # else its last is cached
         read_first_token_only(model)
     return model

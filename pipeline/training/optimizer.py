@@ -34,7 +34,8 @@ def optimizer_of(model: Any, training: Training) -> torch.optim.Optimizer:
 def rate_of(name: str, model: Any, training: Training) -> float:
     """The learning rate of a parameter, by its name in the model."""
     body_name = f".{_body_name(model)}."
-    if body_name not in f".{name}" or ".pooler." in name or "modules_to_save" in name:
+    new_pooler = ".pooler." in name and training.pooling == "first"
+    if body_name not in f".{name}" or new_pooler or "modules_to_save" in name:
         return training.head_learning_rate
     if training.layer_decay == 1:
         return training.learning_rate
