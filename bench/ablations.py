@@ -38,15 +38,15 @@ from pipeline.inference.classifier import decide
 from pipeline.inference.encoding import Encoder
 from pipeline.labeling.split import SPLITS
 from pipeline.progress import SILENT
-from pipeline.records import NONE, LabelledMessage, render
+from pipeline.records import NONE, LabelledMessage
 from pipeline.settings import Settings, load_settings
 from pipeline.store import files_in, read_records, sha256_file
-from pipeline.training.balance import origin, weights
+from pipeline.training.balance import origin
 from pipeline.training.base import resolve_base
 from pipeline.training.finetune import finetune
-from pipeline.training.measure import calibrated, logits_of_texts
+from pipeline.training.measure import logits_of_texts, texts_of
 from pipeline.training.quiet import quiet_libraries
-from pipeline.training.stage import encoded, encoder
+from pipeline.training.stage import calibrate, encoded, encoder
 
 Floats = NDArray[np.float64]
 
@@ -222,17 +222,16 @@ def _measured(
             )
             examples, measured = encoded(settings, base, work, lambda: learn, lambda: held_out)  # noqa: B023
             model = finetune(base, examples, measured, settings, work, SILENT)
-            base, count = _as_base(model, base, work), count + len(examples)
-        counts = weights(held_out, settings.training.none_share)
-        thresholds = calibrated(
-            model, encode, held_out, counts, settings.task.multi_label
-        ).thresholds
+            count += len(examples)
+            if number + 1 < len(variant.origins):
+                base = _as_base(model, base, work)
+        thresholds = calibrate(settings, model, encode, held_out).thresholds
         seconds = time.perf_counter() - started
-        public = [m for m in seen["test"] if m.extra.get("origin") == "public"]
+        public = [m for m in seen["test"] if origin(m) == "public"]
         sets = {
             "left out": left_out,
             "public": public,
-            "written": [m for m in seen["test"] if m.extra.get("origin") != "public"],
+            "written": [m for m in seen["test"] if origin(m) != "public"],
             **{path.stem: read_labelled(path, settings) for path in given.external},
         }
         answers = {
@@ -265,7 +264,7 @@ def _as_base(model: PreTrainedModel, base: Path, work: Path) -> Path:
 
 
 def _logits(model: PreTrainedModel, encode: Encoder, rows: Sequence[LabelledMessage]) -> Floats:
-    return logits_of_texts(model, encode, [render(m.subject, m.text) for m in rows])
+    return logits_of_texts(model, encode, texts_of(rows))
 
 
 def _is_used(message: LabelledMessage, written: str) -> bool:

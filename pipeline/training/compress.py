@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 
 from pipeline.inference.backends import has_int8
-from pipeline.inference.classifier import Classifier, decide, probabilities
+from pipeline.inference.classifier import Classifier
 from pipeline.inference.folder import ONNX_INT8, STUDENT
 from pipeline.progress import Progress
-from pipeline.records import LabelledMessage, render
+from pipeline.records import LabelledMessage
 from pipeline.store import write_json
-from pipeline.training.calibrate import Array
-from pipeline.training.measure import Calibrated, primary_macro_f1
+from pipeline.training.measure import Calibrated, texts_of
 from pipeline.training.quantize import CALIBRATION_TEXTS, RUNGS, quantize
 from pipeline.training.student import fit_student
 
@@ -40,12 +39,12 @@ def write_int8(
         return {"int8": ""}
     exact = Classifier(folder, "onnx")
     every = max(len(learned) // CALIBRATION_TEXTS, 1)
-    ids = exact.encode(_texts(learned[::every][:CALIBRATION_TEXTS]))
-    whole = _macro_f1(held_out.logits, held_out, exact)
+    ids = exact.encode(texts_of(learned[::every][:CALIBRATION_TEXTS]))
+    whole = held_out.primary_macro_f1(held_out.logits, exact.labels, exact.multi_label)
     for rung, name in enumerate(RUNGS):
         quantize(folder, ids, rung)
-        eight = Classifier(folder, "onnx-int8")
-        lost = whole - _macro_f1(eight.logits(held_out.texts), held_out, eight)
+        logits = Classifier(folder, "onnx-int8").logits(held_out.texts)
+        lost = whole - held_out.primary_macro_f1(logits, exact.labels, exact.multi_label)
         if lost <= LOSS_ALLOWED:
             return {"int8": name, "int8_macro_f1_lost": round(lost, 4)}
         progress.note(
@@ -72,7 +71,7 @@ def write_student(
     if model.backend == "onnx-int8":  # `balanced` asks this one
         held_out = replace(held_out, logits=model.logits(held_out.texts))
     student, curve = fit_student(
-        model.encode(_texts(learned)),
+        model.encode(texts_of(learned)),
         np.array([m.targets for m in learned]),
         model.encode(held_out.texts),
         held_out,
@@ -84,14 +83,3 @@ def write_student(
     write_json((folder / STUDENT).with_name(CURVE), points)
     share = next(p.share for p in curve if p.sure_from == student.sure_from)
     return {"student_macro_f1": round(curve[0].macro_f1, 4), "balanced_share": round(share, 3)}
-
-
-def _macro_f1(logits: Array, held_out: Calibrated, model: Classifier) -> float:
-    rows = probabilities(logits, model.multi_label)
-    answers = decide(rows, model.labels, model.thresholds, model.multi_label)
-    found = [primary for primary, _ in answers]
-    return primary_macro_f1(found, held_out.primary, model.labels, held_out.weights)
-
-
-def _texts(messages: Sequence[LabelledMessage]) -> list[str]:
-    return [render(message.subject, message.text) for message in messages]

@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import f1_score
 from transformers import PreTrainedModel
 
-from pipeline.inference.classifier import probabilities
+from pipeline.inference.classifier import decide, probabilities
 from pipeline.inference.encoding import Encoder, batches, highest, pad
 from pipeline.records import NONE, LabelledMessage, render
 from pipeline.training.calibrate import DEFAULT_THRESHOLD, Array, best_thresholds, fit
@@ -46,6 +46,11 @@ def logits_of_texts(model: PreTrainedModel, encode: Encoder, texts: Sequence[str
     return logits
 
 
+def texts_of(messages: Sequence[LabelledMessage]) -> list[str]:
+    """The messages as a model reads them."""
+    return [render(message.subject, message.text) for message in messages]
+
+
 @dataclass(frozen=True)
 class Calibrated:
     """What a model says of held-out messages, once it is calibrated on them."""
@@ -68,12 +73,19 @@ class Calibrated:
     @property
     def texts(self) -> list[str]:
         """The messages as the model reads them."""
-        return [render(message.subject, message.text) for message in self.messages]
+        return texts_of(self.messages)
 
     @property
     def primary(self) -> list[str]:
         """The primary ask of each message."""
         return [message.primary for message in self.messages]
+
+    def primary_macro_f1(self, logits: Array, labels: Sequence[str], multi_label: bool) -> float:
+        """What such logits of these messages, shape (messages, labels), would score here."""
+        rows = probabilities(logits, multi_label)
+        answers = decide(rows, labels, self.thresholds, multi_label)
+        found = [primary for primary, _ in answers]
+        return primary_macro_f1(found, self.primary, labels, self.weights)
 
 
 def calibrated(
@@ -92,9 +104,8 @@ def calibrated(
         weights: how much each of them counts, shape (messages,).
         multi_label: whether a message may carry several labels.
     """
-    texts = [render(message.subject, message.text) for message in messages]
     targets = np.array([message.targets for message in messages])
-    logits = logits_of_texts(model, encode, texts)
+    logits = logits_of_texts(model, encode, texts_of(messages))
     calibration = fit(logits, targets, multi_label, weights)
     fold(model, calibration)
     logits = calibration(logits)

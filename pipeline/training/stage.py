@@ -139,7 +139,7 @@ def _train(settings: Settings, folder: Path, progress: Progress) -> dict[str, An
 
     progress.note(f"Fine-tuning {settings.training.base} on {len(examples):,} messages.")
     model = finetune(base, examples, held_out, settings, work, progress)
-    found = _calibrated(settings, model, encoder(settings, base), list(measure()))
+    found = calibrate(settings, model, encoder(settings, base), list(measure()))
     progress.note("Writing the model folder and the ONNX graph.")
     write_folder(folder, model, base, settings, found.thresholds)
     quick = _quick(folder, evenly(learn, STUDENT_MESSAGES), found, progress)
@@ -210,7 +210,7 @@ def _balanced(settings: Settings, messages: Messages) -> Iterator[LabelledMessag
     return balanced(some, share, training.repeat, settings.seed)
 
 
-def _calibrated(
+def calibrate(
     settings: Settings, model: PreTrainedModel, encode: Encoder, held_out: list[LabelledMessage]
 ) -> Calibrated:
     """Calibrated as if in each origin of the held-out messages as many asked as in training."""

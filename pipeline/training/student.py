@@ -9,10 +9,10 @@ import numpy as np
 from scipy.sparse import csr_matrix, vstack
 from sklearn.linear_model import LogisticRegression
 
-from pipeline.inference.classifier import Floats, certainty, decide, probabilities
+from pipeline.inference.classifier import Floats, certainty
 from pipeline.inference.student import Student, buckets_for, ngrams
 from pipeline.training.calibrate import Array, fit
-from pipeline.training.measure import Calibrated, primary_macro_f1
+from pipeline.training.measure import Calibrated
 from pipeline.training.reference import log_odds
 
 LOSS_ALLOWED = 0.01
@@ -97,17 +97,13 @@ def _linear(features: csr_matrix, score: Array) -> tuple[Array, float]:
 def _curve(
     logits: Floats, held_out: Calibrated, labels: Sequence[str], multi_label: bool
 ) -> list[Point]:
-    thresholds = held_out.thresholds
-    sure = certainty(logits, thresholds, multi_label)
-    primary = held_out.primary
+    sure = certainty(logits, held_out.thresholds, multi_label)
     points = []
     for percent in range(0, 101, 5):
         asked = round(len(sure) * percent / 100)
         border = np.sort(sure)[asked] if asked < len(sure) else np.inf
         mixed = np.where((sure < border)[:, None], held_out.logits, logits)
-        answers = decide(probabilities(mixed, multi_label), labels, thresholds, multi_label)
-        found = [primary for primary, _ in answers]
-        f1 = primary_macro_f1(found, primary, labels, held_out.weights)
+        f1 = held_out.primary_macro_f1(mixed, labels, multi_label)
         points.append(Point(float((sure < border).mean()), float(border), f1))
     return points
 
