@@ -110,6 +110,7 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
     "label smoothing": ("training.label_smoothing=0.1",),
     "averaged weights": ("training.averaging=0.99",),
     "cut out": ("training.augment.cut_out=0.08",),
+    "all tokens": ("training.token_share=[]",),
     "nothing frozen": ("training.frozen_layers=-1",),
     "four layers frozen": ("training.frozen_layers=4",),
     "head and tail": ("training.long_messages=head_tail",),

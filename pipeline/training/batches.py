@@ -16,6 +16,8 @@ from pipeline.training.examples import Examples
 Floats = NDArray[Any]
 STEP = 8
 """Messages whose lengths round up to the same multiple of this are alike."""
+FEW_TOKENS = 32
+"""Shorter messages are read whole: little is gained by leaving tokens out, and an ask may go."""
 
 
 class Buckets(Sampler[list[int]]):
@@ -106,6 +108,46 @@ class Rows(Dataset[dict[str, Any]]):
         return {"inputs_embeds": states, "labels": targets[index]}
 
 
+class SomeTokens(Dataset[dict[str, Any]]):
+    """Cached rows of which an epoch sees only some tokens: the first and others by chance.
+
+    The layers below have read all of the message, so those that are left know what stood beside
+    them, and carry their positions. Source: random layerwise token dropping (Yao et al., 2022,
+    https://arxiv.org/abs/2211.11586), for layers above frozen ones.
+    """
+
+    def __init__(self, rows: Rows, shares: Sequence[float], seed: int) -> None:
+        """Of rows that hold hidden states.
+
+        Args:
+            rows: the rows, whole.
+            shares: of a message's tokens that each epoch sees, the last one's share in later ones
+                too; at least `FEW_TOKENS` tokens.
+            seed: of the draw, which differs by epoch and message.
+        """
+        self._rows, self._shares, self._seed, self._epoch = rows, shares, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw for another epoch."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """One row, with fewer tokens."""
+        row = self._rows[index]
+        count = len(row["inputs_embeds"])
+        share = self._shares[min(self._epoch, len(self._shares) - 1)]
+        kept = min(count, max(FEW_TOKENS, round(share * count)))
+        if kept == count:
+            return row
+        rng = np.random.default_rng((self._seed, self._epoch, index))
+        others = 1 + rng.choice(count - 1, kept - 1, replace=False)
+        return {**row, "inputs_embeds": row["inputs_embeds"][np.sort(np.append(others, 0))]}
+
+
 def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
     """Pad rows to one batch."""
     targets = torch.tensor(np.stack([row["labels"] for row in rows]), dtype=torch.float32)
@@ -131,9 +173,11 @@ class Loader(DataLoader[dict[str, Any]]):
         """Draw for another epoch."""
         if isinstance(self.batch_sampler, Buckets):
             self.batch_sampler.set_epoch(epoch)
+        if isinstance(self.dataset, SomeTokens):
+            self.dataset.set_epoch(epoch)
 
 
-def loader(rows: Rows, batches: Buckets) -> Loader:
+def loader(rows: Rows | SomeTokens, batches: Buckets) -> Loader:
     """A loader of such batches."""
     return Loader(
         rows,

@@ -25,10 +25,10 @@ from pipeline.progress import Progress
 from pipeline.settings import Settings, Training
 from pipeline.training import processes
 from pipeline.training.averaging import Average
-from pipeline.training.batches import Buckets, Loader, Rows, collate, loader
+from pipeline.training.batches import Buckets, Loader, Rows, SomeTokens, collate, loader
 from pipeline.training.callbacks import Bar, KeepAverage, KeepBest, KeepTime, StopOnNan, Watch
 from pipeline.training.examples import Examples
-from pipeline.training.frozen import LowerPart, cached, longest_stack
+from pipeline.training.frozen import LowerPart, cached, longest_stack, order_is_free
 from pipeline.training.lora import add_lora, merge_lora
 from pipeline.training.loss import loss_of
 from pipeline.training.optimizer import optimizer_of
@@ -177,6 +177,7 @@ class _Tuner(Trainer):
     ) -> None:
         training, multi = settings.training, settings.task.multi_label
         self._settings, self.rows, self._held_out = settings, Rows(train), Rows(validation)
+        self._token_share: tuple[float, ...] = ()
         super().__init__(
             model=model,
             args=_arguments(settings, _batches(train, settings), work),
@@ -207,11 +208,19 @@ class _Tuner(Trainer):
             states = cached(lower, model, parts, training, progress, going_on=going_on)
         if processes.told(states is not None) and states is None:  # the files are there now
             states = cached(lower, model, parts, training, progress, going_on=going_on)
-        if states is not None:
-            self.rows, self._held_out = map(Rows, parts.values(), states)
+        if states is None:
+            return
+        self.rows, self._held_out = map(Rows, parts.values(), states)
+        if training.token_share and not order_is_free(model, self.rows):
+            progress.note("Reading all tokens in every epoch: this encoder counts their places.")
+        else:
+            self._token_share = training.token_share
 
     def get_train_dataloader(self) -> Loader:
-        return loader(self.rows, _batches(self.rows.examples, self._settings))
+        batches = _batches(self.rows.examples, self._settings)
+        if not self._token_share:
+            return loader(self.rows, batches)
+        return loader(SomeTokens(self.rows, self._token_share, self._settings.seed), batches)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Loader:
         # Every process measures all of it: the Trainer can only gather batches of one size.

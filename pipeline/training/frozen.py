@@ -233,5 +233,22 @@ def _works(lower: LowerPart, model: PreTrainedModel, examples: Examples) -> bool
     return bool(torch.allclose(expected, found, atol=_ALIKE, rtol=_ALIKE))
 
 
+def order_is_free(model: PreTrainedModel, rows: Rows) -> bool:
+    """Whether the upper part, on cached rows, knows tokens' places only by what their states say.
+
+    Then tokens can be left out. Encoders with relative or rotary positions count them instead.
+    """
+    row = rows[int(rows.examples.ids.lengths.argmax())]
+    states = row["inputs_embeds"]
+    turned = {**row, "inputs_embeds": np.concatenate([states[:1], states[:0:-1]])}
+    model.eval()  # type: ignore[no-untyped-call]
+    with torch.inference_mode():
+        first, second = (
+            model.base_model(**_on(model, collate([r]))).last_hidden_state[:, 0]
+            for r in (row, turned)
+        )
+    return bool(torch.allclose(first, second, atol=_ALIKE, rtol=_ALIKE))
+
+
 def _on(model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: t.to(model.device) for name, t in batch.items() if name != "labels"}

@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.training.batches import STEP, Buckets
+from pipeline.training.batches import FEW_TOKENS, STEP, Buckets, Rows, SomeTokens, loader
+from pipeline.training.examples import Examples, TokenRows
 
 lengths = st.lists(st.integers(1, 60), min_size=1, max_size=80).map(np.array)
 
@@ -48,3 +49,39 @@ def test_little_of_a_batch_is_padding() -> None:
     batches = list(Buckets(lengths, size=16, seed=1))
     padded = sum(len(batch) * lengths[batch].max() for batch in batches)
     assert padded < 1.05 * lengths.sum()
+
+
+def _numbered_rows(lengths: list[int]) -> Rows:
+    """Rows of which each token's state is its place in the message."""
+    places = np.concatenate([np.arange(n) for n in lengths])
+    ids = TokenRows(places.astype(np.int32), np.array(lengths))
+    targets = np.zeros((len(lengths), 2), np.float32)
+    return Rows(Examples(ids, targets), places[:, None].astype(np.float32))
+
+
+@given(lengths, st.floats(0.05, 1), st.integers(0, 3))
+def test_early_epochs_see_the_first_token_and_others_in_their_order(
+    lengths: np.ndarray, share: float, epoch: int
+) -> None:
+    rows = SomeTokens(_numbered_rows(lengths.tolist()), [share, share, 1], seed=3)
+    rows.set_epoch(epoch)
+    for index, length in enumerate(lengths):
+        places = rows[index]["inputs_embeds"][:, 0].tolist()
+        assert places[0] == 0
+        assert places == sorted(set(places))
+        wanted = length if epoch >= 2 else max(min(length, FEW_TOKENS), round(share * length))
+        assert len(places) == wanted
+
+
+def test_which_tokens_are_seen_differs_by_epoch_and_message_and_comes_again() -> None:
+    rows = SomeTokens(_numbered_rows([200, 200]), [0.5], seed=1)
+    batches = loader(rows, Buckets(np.array([200, 200]), size=2, seed=1))
+
+    def seen(epoch: int) -> list[list[float]]:
+        batches.set_epoch(epoch)
+        return [rows[i]["inputs_embeds"][:, 0].tolist() for i in range(2)]
+
+    first = seen(0)
+    assert first[0] != first[1]
+    assert seen(1)[0] != first[0]
+    assert seen(0) == first

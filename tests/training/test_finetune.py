@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from pipeline.errors import DataError, InputError
 from pipeline.progress import SILENT
 from pipeline.settings import Settings, Training
+from pipeline.training import batches
 from pipeline.training import finetune as module
 from pipeline.training.averaging import Average
 from pipeline.training.batches import Rows
@@ -92,6 +93,44 @@ def test_cached_frozen_layers_give_the_weights_of_uncached_ones(
     for name, tensor in base.items():
         frozen = name.startswith(kept)
         assert torch.equal(cached[f"bert.{name}"], tensor) == frozen or "pooler" in name
+
+
+def test_some_tokens_are_left_out_only_where_frozen_layers_are_cached(
+    lively_base: Path,
+    split: Split,
+    options: Options,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(batches, "FEW_TOKENS", 2)  # the messages here are short
+
+    def trained(**training: object) -> dict[str, torch.Tensor]:
+        settings = options(frozen_layers=1, epochs=2, **training)
+        return weights(lively_base, split, settings, tmp_path / str(training))
+
+    everything = trained()
+    assert not alike(everything, trained(token_share=(0.5,)))
+    assert alike(everything, trained(token_share=(0.5,), cache="off"))
+
+
+def test_all_tokens_are_read_where_upper_layers_count_their_places(
+    split: Split, options: Options, tmp_path: Path
+) -> None:
+    """ModernBERT turns states by their places, in every layer."""
+    from transformers import ModernBertConfig, ModernBertModel
+
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
+    special = {f"{name}_token_id": 0 for name in ("pad", "cls", "sep", "bos", "eos")}
+    config = ModernBertConfig(
+        vocab_size=2000, num_hidden_layers=2, initializer_range=0.5, **sizes, **special
+    )
+    base = tmp_path / "base"
+    ModernBertModel(config).save_pretrained(base)
+    notes: list[str] = []
+    settings = options(frozen_layers=1, epochs=1, token_share=(0.5,))
+    with quiet_libraries():
+        finetune(base, *split, settings, tmp_path / "work", Notes(notes))
+    assert any("Reading all tokens" in note for note in notes)
 
 
 @pytest.mark.parametrize(("wanted", "found"), [(None, 0.2), (0.0, 0.0), (0.4, 0.4)])
@@ -200,14 +239,21 @@ def test_the_average_moves_slowly_and_comes_back_from_a_checkpoint(tmp_path: Pat
     "training",
     [
         {"frozen_layers": 1, "averaging": 0.9, "probe": 50, "accumulate": 2},
+        {"frozen_layers": 1, "token_share": (0.5, 1)},
         {"frozen_layers": -1, "layer_decay": 0.8, "batch_tokens": 200, "balance": "focal"},
         pytest.param({"lora_rank": 2}, marks=needs_lora),
     ],
-    ids=["cached and averaged", "whole, by tokens", "low-rank"],
+    ids=["cached and averaged", "some tokens", "whole, by tokens", "low-rank"],
 )
 def test_interrupted_training_reaches_the_weights_of_an_unbroken_run(
-    lively_base: Path, split: Split, options: Options, tmp_path: Path, training: dict[str, object]
+    lively_base: Path,
+    split: Split,
+    options: Options,
+    tmp_path: Path,
+    training: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(batches, "FEW_TOKENS", 2)  # the messages here are short
     settings = options(epochs=2, **training)
     unbroken = weights(lively_base, split, settings, tmp_path / "unbroken")
 
