@@ -11,7 +11,7 @@ variant's: 95 % intervals of the paired difference, messages drawn anew.
 
     python -m bench ablations --variants default "no teacher" --seeds 1 2 --external mail.jsonl
     python -m bench ablations --variants default --leave-one-out
-    python -m bench ablations --set training.messages=4000 training.epochs=1 --seeds 1 2
+    python -m bench ablations --set training.messages=2000 training.epochs=1 --most 500 --seeds 1 2
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from pipeline.training.base import resolve_base
 from pipeline.training.finetune import finetune
 from pipeline.training.measure import logits_of_texts, texts_of
 from pipeline.training.quiet import quiet_libraries
-from pipeline.training.stage import calibrate, encoded, encoder
+from pipeline.training.stage import calibrate, encoded, encoder, evenly
 
 Floats = NDArray[np.float64]
 
@@ -178,6 +178,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--written", default="", help="only messages whose id begins so, such as mno"
     )
+    parser.add_argument(
+        "--most", type=int, default=0, help="calibrate and measure on so many of a set; 0: on all"
+    )
     parser.add_argument("--external", nargs="*", type=Path, default=[])
     return parser.parse_args()
 
@@ -194,6 +197,7 @@ def _mark(
     files = [*splits, *settings.data.evidence, *settings.data.teacher, *given.external]
     files += sorted(CODE.glob("*.py"))
     asked = [settings.training.model_dump_json(), repr(variant), *without, given.written]
+    asked += [str(given.most)]
     asked += [*map(str, files), *(sha256_file(path) for path in files_in(files))]
     return hashlib.sha256("\n".join(asked).encode()).hexdigest()[:8]
 
@@ -226,7 +230,7 @@ def _measured(
             count += len(examples)
             if number + 1 < len(variant.origins):
                 base = _as_base(model, base, work)
-        thresholds = calibrate(settings, model, encode, held_out).thresholds
+        thresholds = calibrate(settings, model, encode, _some(held_out, given.most)).thresholds
         seconds = time.perf_counter() - started
         public = [m for m in seen["test"] if origin(m) == "public"]
         sets = {
@@ -237,10 +241,15 @@ def _measured(
         }
         answers = {
             name: _answers(_logits(model, encode, rows), rows, thresholds, settings.task.labels)
-            for name, rows in sets.items()
+            for name, rows in ((name, _some(rows, given.most)) for name, rows in sets.items())
             if rows
         }
     return {"seconds": round(seconds), "train": count, "sets": answers}
+
+
+def _some(messages: list[LabelledMessage], most: int) -> list[LabelledMessage]:
+    """At most so many of them, at even distances."""
+    return evenly(lambda: messages, most) if most else messages
 
 
 def _as(variant: Variant, messages: list[LabelledMessage]) -> list[LabelledMessage]:
