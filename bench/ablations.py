@@ -239,10 +239,10 @@ def _measured(
             "written": [m for m in seen["test"] if origin(m) != "public"],
             **{path.stem: read_labelled(path, settings) for path in given.external},
         }
+        some = {name: _some(rows, given.most) for name, rows in sets.items() if rows}
         answers = {
             name: _answers(_logits(model, encode, rows), rows, thresholds, settings.task.labels)
-            for name, rows in ((name, _some(rows, given.most)) for name, rows in sets.items())
-            if rows
+            for name, rows in some.items()
         }
     return {"seconds": round(seconds), "train": count, "sets": answers}
 

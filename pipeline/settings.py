@@ -303,8 +303,8 @@ class Training(Section):
     """The largest such file; where more is needed, the frozen layers run again in each epoch."""
     token_share: tuple[Annotated[float, Field(gt=0, le=1)], ...] = ()
     """The share of a message's tokens that the layers above the frozen ones read in each epoch,
-    drawn anew each time, such as [0.5, 1]; the last counts for later epochs too; empty: all tokens.
-    Faster; does nothing where the cache is not used."""
+    drawn anew each time, such as [0.5, 1]: the last is the last epoch's, the first counts for all
+    before the list; empty: all tokens. Faster; does nothing where the cache is not used."""
     lora_rank: Annotated[int, Field(ge=0)] = 0
     """Train low-rank additions of this rank instead of the base's own weights, for large bases,
     and merge them when the model is saved; 0: train the weights. Needs the extra `lora`."""

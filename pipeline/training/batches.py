@@ -121,8 +121,8 @@ class SomeTokens(Dataset[dict[str, Any]]):
 
         Args:
             rows: the rows, whole.
-            shares: of a message's tokens that each epoch sees, the last one's share in later ones
-                too; at least `FEW_TOKENS` tokens.
+            shares: of a message's tokens that each epoch sees, one an epoch; at least `FEW_TOKENS`
+                tokens.
             seed: of the draw, which differs by epoch and message.
         """
         self._rows, self._shares, self._seed, self._epoch = rows, shares, seed, 0
@@ -139,13 +139,17 @@ class SomeTokens(Dataset[dict[str, Any]]):
         """One row, with fewer tokens."""
         row = self._rows[index]
         count = len(row["inputs_embeds"])
-        share = self._shares[min(self._epoch, len(self._shares) - 1)]
-        kept = min(count, max(FEW_TOKENS, round(share * count)))
+        kept = min(count, max(FEW_TOKENS, round(self._shares[self._epoch] * count)))
         if kept == count:
             return row
         rng = np.random.default_rng((self._seed, self._epoch, index))
         others = 1 + rng.choice(count - 1, kept - 1, replace=False)
         return {**row, "inputs_embeds": row["inputs_embeds"][np.sort(np.append(others, 0))]}
+
+
+def by_epoch(shares: Sequence[float], epochs: int) -> list[float]:
+    """One share an epoch: the last is the last epoch's, the first that of all before the list."""
+    return [*[shares[0]] * (epochs - len(shares)), *shares][-epochs:]
 
 
 def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:

@@ -25,7 +25,7 @@ from pipeline.progress import Progress
 from pipeline.settings import Settings, Training
 from pipeline.training import processes
 from pipeline.training.averaging import Average
-from pipeline.training.batches import Buckets, Loader, Rows, SomeTokens, collate, loader
+from pipeline.training.batches import Buckets, Loader, Rows, SomeTokens, by_epoch, collate, loader
 from pipeline.training.callbacks import Bar, KeepAverage, KeepBest, KeepTime, StopOnNan, Watch
 from pipeline.training.examples import Examples
 from pipeline.training.frozen import LowerPart, cached, longest_stack, order_is_free
@@ -217,10 +217,11 @@ class _Tuner(Trainer):
             self._token_share = training.token_share
 
     def get_train_dataloader(self) -> Loader:
-        batches = _batches(self.rows.examples, self._settings)
+        batches, training = _batches(self.rows.examples, self._settings), self._settings.training
         if not self._token_share:
             return loader(self.rows, batches)
-        return loader(SomeTokens(self.rows, self._token_share, self._settings.seed), batches)
+        shares = by_epoch(self._token_share, training.epochs)
+        return loader(SomeTokens(self.rows, shares, self._settings.seed), batches)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Loader:
         # Every process measures all of it: the Trainer can only gather batches of one size.

@@ -4,7 +4,15 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.training.batches import FEW_TOKENS, STEP, Buckets, Rows, SomeTokens, loader
+from pipeline.training.batches import (
+    FEW_TOKENS,
+    STEP,
+    Buckets,
+    Rows,
+    SomeTokens,
+    by_epoch,
+    loader,
+)
 from pipeline.training.examples import Examples, TokenRows
 
 lengths = st.lists(st.integers(1, 60), min_size=1, max_size=80).map(np.array)
@@ -63,7 +71,7 @@ def _numbered_rows(lengths: list[int]) -> Rows:
 def test_early_epochs_see_the_first_token_and_others_in_their_order(
     lengths: np.ndarray, share: float, epoch: int
 ) -> None:
-    rows = SomeTokens(_numbered_rows(lengths.tolist()), [share, share, 1], seed=3)
+    rows = SomeTokens(_numbered_rows(lengths.tolist()), [share, share, 1, 1], seed=3)
     rows.set_epoch(epoch)
     for index, length in enumerate(lengths):
         places = rows[index]["inputs_embeds"][:, 0].tolist()
@@ -74,7 +82,7 @@ def test_early_epochs_see_the_first_token_and_others_in_their_order(
 
 
 def test_which_tokens_are_seen_differs_by_epoch_and_message_and_comes_again() -> None:
-    rows = SomeTokens(_numbered_rows([200, 200]), [0.5], seed=1)
+    rows = SomeTokens(_numbered_rows([200, 200]), [0.5, 0.5], seed=1)
     batches = loader(rows, Buckets(np.array([200, 200]), size=2, seed=1))
 
     def seen(epoch: int) -> list[list[float]]:
@@ -85,3 +93,11 @@ def test_which_tokens_are_seen_differs_by_epoch_and_message_and_comes_again() ->
     assert first[0] != first[1]
     assert seen(1)[0] != first[0]
     assert seen(0) == first
+
+
+def test_however_many_epochs_there_are_the_last_has_the_last_share() -> None:
+    assert by_epoch([0.3, 0.5, 1], 3) == [0.3, 0.5, 1]
+    assert by_epoch([0.3, 0.5, 1], 1) == [1]
+    assert by_epoch([0.3, 0.5, 1], 2) == [0.5, 1]
+    assert by_epoch([0.3, 0.5, 1], 5) == [0.3, 0.3, 0.3, 0.5, 1]
+    assert by_epoch([0.5], 2) == [0.5, 0.5]

@@ -52,6 +52,12 @@ def lively_base(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder
 
 
+@pytest.fixture
+def short_messages_lose_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave tokens out of messages as short as those here."""
+    monkeypatch.setattr(batches, "FEW_TOKENS", 2)
+
+
 def weights(base: Path, split: Split, settings: Settings, work: Path) -> dict[str, torch.Tensor]:
     with quiet_libraries():
         model = finetune(base, *split, settings, work, SILENT)
@@ -95,15 +101,10 @@ def test_cached_frozen_layers_give_the_weights_of_uncached_ones(
         assert torch.equal(cached[f"bert.{name}"], tensor) == frozen or "pooler" in name
 
 
+@pytest.mark.usefixtures("short_messages_lose_tokens")
 def test_some_tokens_are_left_out_only_where_frozen_layers_are_cached(
-    lively_base: Path,
-    split: Split,
-    options: Options,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    lively_base: Path, split: Split, options: Options, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(batches, "FEW_TOKENS", 2)  # the messages here are short
-
     def trained(**training: object) -> dict[str, torch.Tensor]:
         settings = options(frozen_layers=1, epochs=2, **training)
         return weights(lively_base, split, settings, tmp_path / str(training))
@@ -245,15 +246,10 @@ def test_the_average_moves_slowly_and_comes_back_from_a_checkpoint(tmp_path: Pat
     ],
     ids=["cached and averaged", "some tokens", "whole, by tokens", "low-rank"],
 )
+@pytest.mark.usefixtures("short_messages_lose_tokens")
 def test_interrupted_training_reaches_the_weights_of_an_unbroken_run(
-    lively_base: Path,
-    split: Split,
-    options: Options,
-    tmp_path: Path,
-    training: dict[str, object],
-    monkeypatch: pytest.MonkeyPatch,
+    lively_base: Path, split: Split, options: Options, tmp_path: Path, training: dict[str, object]
 ) -> None:
-    monkeypatch.setattr(batches, "FEW_TOKENS", 2)  # the messages here are short
     settings = options(epochs=2, **training)
     unbroken = weights(lively_base, split, settings, tmp_path / "unbroken")
 
