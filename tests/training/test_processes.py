@@ -15,14 +15,27 @@ from pipeline.store import read_manifest
 from tests.conftest import invented_messages, write_jsonl
 
 
+LAUNCHERS = {
+    "torchrun": ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"],
+    "accelerate": ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"],
+}
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_two_processes_train_one_model(
-    make_settings: Callable[..., Settings], tmp_path: Path
+    make_settings: Callable[..., Settings], tmp_path: Path, launcher: str
 ) -> None:
     settings = make_settings(
         tmp_path,
-        training={"frozen_layers": 1, "epochs": 3, "batch_size": 4, "learning_rate": 4e-3},
+        training={
+            "frozen_layers": 1,
+            "token_share": [0.5, 1],
+            "epochs": 3,
+            "batch_size": 4,
+            "learning_rate": 4e-3,
+        },
     )
     rows = invented_messages(1600)  # so many that validation takes more than one batch
     write_jsonl(tmp_path / "messages.jsonl", rows)
@@ -35,7 +48,7 @@ def test_two_processes_train_one_model(
     config = tmp_path / "settings.yaml"
     config.write_text(settings.model_dump_json(), encoding="utf-8")  # JSON is YAML
     command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+        *(sys.executable, "-m", *LAUNCHERS[launcher]),
         *("-m", "pipeline", "train", "--config", str(config)),
     ]
     done = subprocess.run(command, capture_output=True, text=True)
