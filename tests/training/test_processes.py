@@ -14,7 +14,6 @@ from pipeline.settings import Settings
 from pipeline.store import read_manifest
 from tests.conftest import invented_messages, write_jsonl
 
-
 LAUNCHERS = {
     "torchrun": ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"],
     "accelerate": ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"],
