@@ -217,10 +217,10 @@ class _Tuner(Trainer):
             self._token_share = training.token_share
 
     def get_train_dataloader(self) -> Loader:
-        batches, training = _batches(self.rows.examples, self._settings), self._settings.training
+        batches = _batches(self.rows.examples, self._settings)
         if not self._token_share:
             return loader(self.rows, batches)
-        shares = by_epoch(self._token_share, training.epochs)
+        shares = by_epoch(self._token_share, self._settings.training.epochs)
         return loader(SomeTokens(self.rows, shares, self._settings.seed), batches)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Loader:
